@@ -1,0 +1,3 @@
+//! Client-side envelope encryption in the AWS Encryption SDK message format.
+
+mod crypto;
