@@ -1,3 +1,101 @@
-//! Client-side envelope encryption in the AWS Encryption SDK message format.
+//! Client-side envelope encryption: data is encrypted where it is made, under a fresh data key, and that
+//! key travels with the data, wrapped by keys that you control.
+//!
+//! Messages are those of the AWS Encryption SDK, byte for byte: every official client opens what this
+//! crate writes, and this crate opens what they write.
+//!
+//! ```
+//! use waxseal::{AesKey, RawAesKeyring};
+//!
+//! let key_bytes = [7; 32]; // yours, from where you keep keys
+//! let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::try_from(&key_bytes[..])?)?;
+//!
+//! let message = waxseal::encrypt(b"hello", &keyring).context([("tenant", "42")]).now()?;
+//! let opened = waxseal::decrypt(&message, &keyring).require([("tenant", "42")]).now()?;
+//! assert_eq!(opened.plaintext(), b"hello");
+//! # Ok::<(), waxseal::Error>(())
+//! ```
+//!
+//! # Which part do I need?
+//!
+//! | you have | use |
+//! |---|---|
+//! | bytes in memory | [`encrypt`], [`decrypt`] |
+//! | a value that serde knows | [`encrypt_value`], [`decrypt_value`] |
+//! | a file or socket | [`EncryptWriter`], [`EncryptReader`], [`DecryptReader`] |
+//! | the same with tokio | module `tokio` (feature `tokio`) |
+//! | other input and output | [`Encryptor`], [`HeaderReader`], [`Decryptor`] |
+//! | parallel frames, random access | [`FrameSealer`], [`FrameOpener`], [`FrameLayout`] |
+//! | a message and no key | [`inspect`], [`inspect_reader`] |
+//!
+//! Keys come from a keyring: [`RawAesKeyring`], [`RawRsaKeyring`], several of them as a
+//! [`LocalMultiKeyring`] or [`MultiKeyring`], or your own [`LocalKeyring`] or [`Keyring`]. What waits for
+//! no service runs with `.now()`; everything runs with `.await`.
+//!
+//! What is allowed is one value, [`Policy`]; the default is the strictest.
+//!
+//! # Features
+//!
+//! `aws-lc-rs` (default) and `rustcrypto` are cryptographic backends that give identical bytes; the first
+//! is used when both are enabled. `fips` links the validated module of AWS-LC. `tokio` adds asynchronous
+//! readers and writers, `cli` the command line.
 
+mod api;
+mod context;
 mod crypto;
+mod decrypt;
+mod derive;
+mod encrypt;
+mod error;
+mod frames;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod io;
+mod keyring;
+mod materials;
+mod message;
+mod policy;
+mod secret;
+mod suite;
+mod transcript;
+
+pub use api::{
+    Decrypt, DecryptValue, Decrypted, Encrypt, Encrypted, UnverifiedHeader, decrypt, decrypt_value,
+    encrypt, encrypt_value, inspect,
+};
+pub use context::EncryptionContext;
+pub use crypto::RsaPadding;
+pub use decrypt::{
+    AuthenticHeader, Decryptor, FooterVerifier, HeaderReader, Locked, OpenFrames, Unlock, Verified,
+};
+#[doc(hidden)]
+pub use decrypt::{FromDecryptor, JustDecrypt};
+pub use encrypt::{Encryptor, EncryptorBuilder, FooterSigner, Progress, SealFrames, encryptor};
+pub use error::{
+    ApiMisuse, Attempt, ContextError, Error, InvalidMessage, IoFailure, KeyringError, Malformed,
+    PolicyError, Stage, UnwrapFailure, ValueError,
+};
+pub use frames::{FrameOpener, FrameSealer};
+#[doc(hidden)]
+pub use io::{Shell, Source, Unused};
+pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, inspect_reader};
+pub use keyring::conformance::{KeyringFault, check_keyring};
+pub use keyring::{
+    AesKey, Keyring, LocalKeyring, LocalMultiKeyring, Multi, MultiKeyring, RawAesKeyring,
+    RawRsaKeyring, RsaPrivateKey, RsaPublicKey,
+};
+pub use materials::{
+    BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
+    MaterialsManager, UnwrapRequest, UnwrappedDataKey,
+};
+pub use message::{ContentType, EncryptedDataKey, FrameKind, FrameLayout, FrameSpan, Header};
+pub use policy::{CommitmentPolicy, Policy, SignedStreaming, UnknownCommitmentPolicy};
+pub use secret::DataKey;
+pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
+
+/// Readers and writers for `tokio::io`.
+#[cfg(feature = "tokio")]
+pub mod tokio {
+    pub use crate::io::tokio::{DecryptReader, EncryptReader, EncryptWriter, LockedReader};
+}

@@ -1,0 +1,467 @@
+//! Whole messages in memory.
+
+use std::future::IntoFuture;
+use std::ops::Deref;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::context::EncryptionContext;
+use crate::decrypt::{AuthenticHeader, JustDecrypt, Locked, Required, Unlock};
+use crate::encrypt::EncryptSettings;
+use crate::error::{Error, ValueError};
+use crate::keyring::{LocalKeyring, now};
+use crate::materials::{BoxFuture, MaterialsManager};
+use crate::message::{FrameLayout, Header, to_u64};
+use crate::policy::{Policy, SignedStreaming};
+use crate::suite::AlgorithmSuite;
+
+/// Encrypts bytes: set what differs from the defaults, then `.now()` or `.await`.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let message = waxseal::encrypt(b"hello", &keyring).context([("tenant", "42")]).now()?;
+/// let opened = waxseal::decrypt(&message, &keyring).require([("tenant", "42")]).now()?;
+/// assert_eq!(opened.plaintext(), b"hello");
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+///
+/// Spec: encrypt.
+pub fn encrypt<'a, P, M>(plaintext: &'a P, keys: &'a M) -> Encrypt<'a, M>
+where
+    P: AsRef<[u8]> + ?Sized,
+    M: MaterialsManager + ?Sized,
+{
+    Encrypt { plaintext: Plaintext::Borrowed(plaintext.as_ref()), keys, settings: EncryptSettings::default() }
+}
+
+/// Encrypts any value that serde can serialise, as CBOR.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// #[derive(Serialize, Deserialize, PartialEq, Debug)]
+/// struct DbPassword {
+///     user: String,
+///     password: String,
+/// }
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let secret = DbPassword { user: "app".into(), password: "hunter2".into() };
+/// let message = waxseal::encrypt_value(&secret, &keyring).now()?;
+/// let opened: DbPassword = waxseal::decrypt_value(&message, &keyring).now()?;
+/// assert_eq!(opened, secret);
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+pub fn encrypt_value<'a, T, M>(value: &T, keys: &'a M) -> Encrypt<'a, M>
+where
+    T: Serialize + ?Sized,
+    M: MaterialsManager + ?Sized,
+{
+    let mut cbor = Zeroizing::new(Vec::new());
+    let plaintext = match ciborium::into_writer(value, &mut *cbor) {
+        Ok(()) => Plaintext::Cbor(cbor),
+        Err(error) => Plaintext::Failed(ValueError::new("written", error.to_string())),
+    };
+    Encrypt { plaintext, keys, settings: EncryptSettings::default() }
+}
+
+/// What [`encrypt`] and [`encrypt_value`] give.
+#[derive(Debug)]
+#[must_use = "nothing happens before `.now()` or `.await`"]
+pub struct Encrypt<'a, M: ?Sized> {
+    plaintext: Plaintext<'a>,
+    keys: &'a M,
+    settings: EncryptSettings,
+}
+
+enum Plaintext<'a> {
+    Borrowed(&'a [u8]),
+    Cbor(Zeroizing<Vec<u8>>),
+    Failed(ValueError),
+}
+
+impl std::fmt::Debug for Plaintext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Plaintext(..)")
+    }
+}
+
+impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
+    /// Pairs to authenticate; anyone can read them in the header. Default: none.
+    pub fn context(mut self, context: impl Into<EncryptionContext>) -> Self {
+        self.settings.context = context.into();
+        self
+    }
+
+    /// The algorithm suite. Default: the policy's.
+    pub fn suite(mut self, suite: AlgorithmSuite) -> Self {
+        self.settings.suite = Some(suite);
+        self
+    }
+
+    /// Bytes of content in a frame, 1 to 2^32 - 1. Default: 4,096. Readers hold a frame in memory.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] if it is 0.
+    pub fn frame_len(mut self, frame_len: u32) -> Result<Self, Error> {
+        self.settings.frame_len(frame_len)?;
+        Ok(self)
+    }
+
+    /// What is allowed. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
+    }
+
+    /// Encrypts without waiting.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn now(self) -> Result<Encrypted, Error>
+    where
+        M: LocalKeyring,
+    {
+        now(self.run())
+    }
+
+    async fn run(self) -> Result<Encrypted, Error> {
+        let Self { plaintext, keys, mut settings } = self;
+        let cbor;
+        let plaintext = match plaintext {
+            Plaintext::Borrowed(bytes) => bytes,
+            Plaintext::Cbor(bytes) => {
+                cbor = bytes;
+                &cbor[..]
+            }
+            Plaintext::Failed(error) => return Err(Error::Value(error)),
+        };
+        settings.plaintext_bound = Some(to_u64(plaintext.len()));
+        let frame_len = settings.frame_len;
+        let mut encryptor = settings.start(keys).await?;
+        let layout = FrameLayout::new(encryptor.header().len(), frame_len)?;
+        let len = layout.message_len(to_u64(plaintext.len()))?.saturating_add(MAX_FOOTER_LEN);
+        let len = usize::try_from(len).map_err(|_| Error::Backend("hold the message in memory"))?;
+        let mut message = vec![0; len];
+        // There is room for everything, so one call each takes and writes everything.
+        let progress = encryptor.update(plaintext, &mut message)?;
+        let rest = message.get_mut(progress.written..).unwrap_or_default();
+        let written = progress.written.saturating_add(encryptor.finish(rest)?);
+        message.truncate(written);
+        Ok(Encrypted { message, header: encryptor.header().clone() })
+    }
+}
+
+impl<'a, M: MaterialsManager + ?Sized> IntoFuture for Encrypt<'a, M> {
+    type Output = Result<Encrypted, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A message, and the header that it has.
+///
+/// It is a slice of bytes where one is wanted.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let message = waxseal::encrypt(b"hello", &keyring).now()?;
+/// assert_eq!(message[0], 2);
+/// let bytes: Vec<u8> = message.into_bytes();
+/// # let _ = bytes;
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Encrypted {
+    message: Vec<u8>,
+    header: Header,
+}
+
+impl Encrypted {
+    /// The message.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.message
+    }
+
+    /// Its header: suite, context, encrypted data keys.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Deref for Encrypted {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+impl AsRef<[u8]> for Encrypted {
+    fn as_ref(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+/// Decrypts a whole message: say what its context must hold, then `.now()` or `.await`.
+///
+/// Nothing comes out before everything, to the last byte and the signature, was verified.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let message = waxseal::encrypt(b"hello", &keyring).now()?;
+/// let opened = waxseal::decrypt(&message, &keyring).now()?;
+/// assert_eq!(opened.plaintext(), b"hello");
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+///
+/// Spec: decrypt.
+pub fn decrypt<'a, P, M>(message: &'a P, keys: &'a M) -> Decrypt<'a, M>
+where
+    P: AsRef<[u8]> + ?Sized,
+    M: MaterialsManager + ?Sized,
+{
+    let message = message.as_ref();
+    Decrypt { message, keys, policy: Policy::default(), required: Required::default() }
+}
+
+/// What [`decrypt`] gives.
+#[derive(Debug)]
+#[must_use = "nothing happens before `.now()` or `.await`"]
+pub struct Decrypt<'a, M: ?Sized> {
+    message: &'a [u8],
+    keys: &'a M,
+    policy: Policy,
+    required: Required,
+}
+
+impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
+    /// Pairs that must have been authenticated with the message, stored in its header or not.
+    pub fn require(mut self, pairs: impl Into<EncryptionContext>) -> Self {
+        self.required.pairs = pairs.into();
+        self
+    }
+
+    /// Keys that the context in the header must have, with any value.
+    pub fn require_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.required.keys = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What is allowed. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Decrypts without waiting.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn now(self) -> Result<Decrypted, Error>
+    where
+        M: LocalKeyring,
+    {
+        now(self.run())
+    }
+
+    async fn run(self) -> Result<Decrypted, Error> {
+        let Self { message, keys, policy, required } = self;
+        // This is no stream: nothing is released before the signature was verified.
+        let policy = policy.signed_streaming(SignedStreaming::Allow);
+        let (locked, header_len) = Locked::read(message, policy)?;
+        let unlock = Unlock::new(locked, keys, JustDecrypt).required(required);
+        let mut decryptor = unlock.await?;
+        let body = message.get(header_len..).unwrap_or_default();
+        // A plaintext is always shorter than the body that holds it.
+        let mut plaintext = vec![0; body.len()];
+        let result = decryptor.update(body, &mut plaintext);
+        let result = result.and_then(|progress| Ok((progress.written, decryptor.finish()?)));
+        match result {
+            Ok((len, verified)) => {
+                plaintext.truncate(len);
+                Ok(Decrypted { plaintext, header: verified.header })
+            }
+            Err(error) => {
+                plaintext.zeroize();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<'a, M: MaterialsManager + ?Sized> IntoFuture for Decrypt<'a, M> {
+    type Output = Result<Decrypted, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A plaintext, and what is known about where it came from.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let message = waxseal::encrypt(b"hello", &keyring).now()?;
+/// let opened = waxseal::decrypt(&message, &keyring).now()?;
+/// assert!(opened.header().suite().commits());
+/// assert_eq!(opened.into_plaintext(), b"hello");
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Decrypted {
+    plaintext: Vec<u8>,
+    header: AuthenticHeader,
+}
+
+impl Decrypted {
+    /// The plaintext.
+    pub fn plaintext(&self) -> &[u8] {
+        &self.plaintext
+    }
+
+    /// The plaintext.
+    pub fn into_plaintext(self) -> Vec<u8> {
+        self.plaintext
+    }
+
+    /// Suite, context, the key that opened the message, and the parsed header.
+    pub fn header(&self) -> &AuthenticHeader {
+        &self.header
+    }
+}
+
+impl std::fmt::Debug for Decrypted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decrypted")
+            .field("plaintext", &format_args!("{} bytes", self.plaintext.len()))
+            .field("header", &self.header)
+            .finish()
+    }
+}
+
+/// Decrypts a value that [`encrypt_value`] encrypted.
+///
+/// See there for an example.
+pub fn decrypt_value<'a, T, P, M>(message: &'a P, keys: &'a M) -> DecryptValue<'a, T, M>
+where
+    T: DeserializeOwned,
+    P: AsRef<[u8]> + ?Sized,
+    M: MaterialsManager + ?Sized,
+{
+    DecryptValue { decrypt: decrypt(message, keys), value: std::marker::PhantomData }
+}
+
+/// What [`decrypt_value`] gives.
+#[derive(Debug)]
+#[must_use = "nothing happens before `.now()` or `.await`"]
+pub struct DecryptValue<'a, T, M: ?Sized> {
+    decrypt: Decrypt<'a, M>,
+    value: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<'a, T: DeserializeOwned, M: MaterialsManager + ?Sized> DecryptValue<'a, T, M> {
+    /// Pairs that must have been authenticated with the message, stored in its header or not.
+    pub fn require(mut self, pairs: impl Into<EncryptionContext>) -> Self {
+        self.decrypt = self.decrypt.require(pairs);
+        self
+    }
+
+    /// What is allowed. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.decrypt = self.decrypt.policy(policy);
+        self
+    }
+
+    /// Decrypts without waiting.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Value`] if the plaintext is not such a value.
+    pub fn now(self) -> Result<T, Error>
+    where
+        M: LocalKeyring,
+    {
+        now(self.run())
+    }
+
+    async fn run(self) -> Result<T, Error> {
+        let plaintext = Zeroizing::new(self.decrypt.run().await?.into_plaintext());
+        let mut rest = &plaintext[..];
+        let failed = |reason: String| Error::Value(ValueError::new("read", reason));
+        let value = ciborium::from_reader(&mut rest).map_err(|error| match error {
+            // The reason may quote the plaintext, so only its place is told.
+            ciborium::de::Error::Syntax(at) => failed(format!("it is not CBOR at byte {at}")),
+            ciborium::de::Error::Io(_) => failed("it ends too early".into()),
+            ciborium::de::Error::RecursionLimitExceeded => failed("it is nested too deep".into()),
+            ciborium::de::Error::Semantic(..) => failed("it is a value of another type".into()),
+        })?;
+        if rest.is_empty() { Ok(value) } else { Err(failed("bytes follow the value".into())) }
+    }
+}
+
+impl<'a, T, M> IntoFuture for DecryptValue<'a, T, M>
+where
+    T: DeserializeOwned + 'a,
+    M: MaterialsManager + ?Sized,
+{
+    type Output = Result<T, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// Reads the header of a message without any key.
+///
+/// **Nothing of it is authenticated**: it is whatever the message says.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let message = waxseal::encrypt(b"hello", &keyring).context([("tenant", "42")]).now()?;
+/// let header = waxseal::inspect(&message)?;
+/// assert_eq!(header.parsed().context().get("tenant"), Some("42"));
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::InvalidMessage`] if there is no whole header; [`Error::Policy`] if it is longer than 1 MiB.
+pub fn inspect<P: AsRef<[u8]> + ?Sized>(message: &P) -> Result<UnverifiedHeader, Error> {
+    let policy = Policy::default().max_encrypted_data_keys(u16::MAX);
+    let (locked, _) = Locked::read(message.as_ref(), policy)?;
+    Ok(UnverifiedHeader::new(locked))
+}
+
+/// A header that nobody vouches for.
+#[derive(Debug, Clone)]
+pub struct UnverifiedHeader(Header);
+
+impl UnverifiedHeader {
+    pub(crate) fn new(locked: Locked) -> Self {
+        Self(locked.into_header())
+    }
+
+    /// What the message says.
+    pub fn parsed(&self) -> &Header {
+        &self.0
+    }
+}
+
+/// Length, and the longest DER signature of P-384: two integers of 49 bytes with their headers.
+const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);

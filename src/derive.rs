@@ -1,0 +1,59 @@
+//! From the data key to the key that encrypts content, and to the commitment.
+
+use crate::crypto::{GcmKey, Hash, hkdf};
+use crate::error::Error;
+use crate::secret::{DataKey, Secret};
+use crate::suite::{AlgorithmSuite, Derivation};
+
+/// Length of the commit key in bytes.
+pub(crate) const COMMIT_KEY_LEN: usize = 32;
+
+/// What a data key becomes for one message.
+#[derive(Debug)]
+pub(crate) struct DerivedKeys {
+    /// Encrypts header tag and content.
+    pub(crate) content: GcmKey,
+    /// Goes into the header; only committing suites have one.
+    pub(crate) commitment: Option<[u8; COMMIT_KEY_LEN]>,
+}
+
+/// Spec: transitive-requirements, "HKDF Encryption Key" and "HKDF Commit Key".
+pub(crate) fn derive_keys(
+    suite: AlgorithmSuite,
+    data_key: &DataKey,
+    message_id: &[u8],
+) -> Result<DerivedKeys, Error> {
+    let id = suite.id().to_be_bytes();
+    let failed = |_| Error::Backend("derive the content key");
+    let expand = |hash, salt: &[u8], info: &[&[u8]]| {
+        Secret::fill(suite.data_key_len(), |out| {
+            hkdf(hash, salt, data_key.expose(), info, out)
+        })
+        .map_err(failed)
+    };
+    let (content, commitment) = match suite.derivation() {
+        Derivation::Identity => (GcmKey::new(data_key.expose()), None),
+        // An empty salt stands for the zeros of the hash's length that the format asks for.
+        Derivation::Hkdf(hash) => {
+            let key = expand(hash, &[], &[&id, message_id])?;
+            (GcmKey::new(key.expose()), None)
+        }
+        Derivation::Commit => {
+            let key = expand(Hash::Sha512, message_id, &[&id, b"DERIVEKEY"])?;
+            let mut commitment = [0; COMMIT_KEY_LEN];
+            hkdf(
+                Hash::Sha512,
+                message_id,
+                data_key.expose(),
+                &[b"COMMITKEY"],
+                &mut commitment,
+            )
+            .map_err(failed)?;
+            (GcmKey::new(key.expose()), Some(commitment))
+        }
+    };
+    Ok(DerivedKeys {
+        content: content.map_err(failed)?,
+        commitment,
+    })
+}

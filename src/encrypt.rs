@@ -1,0 +1,516 @@
+//! The encryption engine: bytes in, bytes out, no input or output of its own.
+
+use std::future::IntoFuture;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::context::EncryptionContext;
+use crate::crypto::{IV_LEN, TAG_LEN, SigningKey, random};
+use crate::derive::{DerivedKeys, derive_keys};
+use crate::error::{ApiMisuse, Error};
+use crate::frames::FrameSealer;
+use crate::keyring::{LocalKeyring, now};
+use crate::materials::{BoxFuture, EncryptionMaterials, EncryptionRequest, MaterialsManager};
+use crate::message::header::HeaderAuth;
+use crate::message::{ContentType, FrameKind, Header, to_u64, to_usize};
+use crate::policy::Policy;
+use crate::suite::AlgorithmSuite;
+use crate::transcript::Transcript;
+
+/// Starts to encrypt a stream: set what differs from the defaults, then `.now()` or `.await`.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let encryptor = waxseal::encryptor(&keyring).frame_len(64 * 1024)?.context([("file", "a.tar")]).now()?;
+/// assert_eq!(encryptor.header().context().get("file"), Some("a.tar"));
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+pub fn encryptor<M: MaterialsManager + ?Sized>(keys: &M) -> EncryptorBuilder<'_, M> {
+    EncryptorBuilder { keys, settings: EncryptSettings::default() }
+}
+
+/// What [`encryptor`] gives.
+#[derive(Debug)]
+#[must_use = "nothing happens before `.now()` or `.await`"]
+pub struct EncryptorBuilder<'k, M: ?Sized> {
+    keys: &'k M,
+    settings: EncryptSettings,
+}
+
+/// The settings that all ways to encrypt share.
+#[derive(Debug, Clone)]
+pub(crate) struct EncryptSettings {
+    pub(crate) context: EncryptionContext,
+    pub(crate) suite: Option<AlgorithmSuite>,
+    pub(crate) frame_len: u32,
+    pub(crate) policy: Policy,
+    pub(crate) plaintext_bound: Option<u64>,
+}
+
+impl Default for EncryptSettings {
+    fn default() -> Self {
+        Self {
+            context: EncryptionContext::new(),
+            suite: None,
+            frame_len: DEFAULT_FRAME_LEN,
+            policy: Policy::default(),
+            plaintext_bound: None,
+        }
+    }
+}
+
+impl EncryptSettings {
+    pub(crate) fn frame_len(&mut self, frame_len: u32) -> Result<(), Error> {
+        if frame_len == 0 {
+            return Err(ApiMisuse::FrameLenZero.into());
+        }
+        self.frame_len = frame_len;
+        Ok(())
+    }
+
+    pub(crate) async fn start<M: MaterialsManager + ?Sized>(
+        self,
+        keys: &M,
+    ) -> Result<Encryptor, Error> {
+        let Self { context, suite, frame_len, policy, plaintext_bound } = self;
+        context.check_not_reserved()?;
+        if let Some(suite) = suite {
+            policy.check_encrypt(suite)?;
+        }
+        let request = EncryptionRequest {
+            context,
+            required_context_keys: Default::default(),
+            suite,
+            policy: policy.clone(),
+            max_plaintext_len: plaintext_bound,
+        };
+        let materials = keys.encryption_materials(request).await?;
+        materials.check(&policy)?;
+        Encryptor::new(materials, frame_len, plaintext_bound)
+    }
+}
+
+impl<'k, M: MaterialsManager + ?Sized> EncryptorBuilder<'k, M> {
+    /// Pairs to authenticate; anyone can read them in the header. Default: none.
+    pub fn context(mut self, context: impl Into<EncryptionContext>) -> Self {
+        self.settings.context = context.into();
+        self
+    }
+
+    /// The algorithm suite. Default: the policy's.
+    pub fn suite(mut self, suite: AlgorithmSuite) -> Self {
+        self.settings.suite = Some(suite);
+        self
+    }
+
+    /// Bytes of content in a frame, 1 to 2^32 - 1. Default: 4,096. Readers hold a frame in memory.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] if it is 0.
+    pub fn frame_len(mut self, frame_len: u32) -> Result<Self, Error> {
+        self.settings.frame_len(frame_len)?;
+        Ok(self)
+    }
+
+    /// What is allowed. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
+    }
+
+    /// Fail rather than encrypt more than this many bytes. Materials managers are told, too.
+    pub fn plaintext_bound(mut self, bytes: u64) -> Self {
+        self.settings.plaintext_bound = Some(bytes);
+        self
+    }
+
+    /// Gets the data key without waiting.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn now(self) -> Result<Encryptor, Error>
+    where
+        M: LocalKeyring,
+    {
+        now(self.settings.start(self.keys))
+    }
+}
+
+impl<'k, M: MaterialsManager + ?Sized> IntoFuture for EncryptorBuilder<'k, M> {
+    type Output = Result<Encryptor, Error>;
+    type IntoFuture = BoxFuture<'k, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.settings.start(self.keys))
+    }
+}
+
+/// How far one call came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bytes taken from the input.
+    pub read: usize,
+    /// Bytes written to the output.
+    pub written: usize,
+}
+
+/// Encrypts one message piece by piece, between any two buffers, in constant memory.
+///
+/// [`update`](Self::update) until the input is used up, then [`finish`](Self::finish) until it says
+/// that the message is whole. [`EncryptWriter`](crate::EncryptWriter) and
+/// [`EncryptReader`](crate::EncryptReader) do both for `std::io`.
+///
+/// ```
+/// use waxseal::{AesKey, RawAesKeyring};
+///
+/// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let mut encryptor = waxseal::encryptor(&keyring).now()?;
+/// let (mut input, mut message, mut buffer) = (&b"any length"[..], Vec::new(), [0; 100]);
+/// while !input.is_empty() {
+///     let progress = encryptor.update(input, &mut buffer)?;
+///     input = &input[progress.read..];
+///     message.extend_from_slice(&buffer[..progress.written]);
+/// }
+/// loop {
+///     let written = encryptor.finish(&mut buffer)?;
+///     message.extend_from_slice(&buffer[..written]);
+///     if encryptor.is_finished() {
+///         break;
+///     }
+/// }
+/// assert_eq!(waxseal::decrypt(&message, &keyring).now()?.plaintext(), b"any length");
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+///
+/// Spec: encrypt; streaming.
+#[derive(Debug)]
+pub struct Encryptor {
+    header: Header,
+    sealer: FrameSealer,
+    transcript: Transcript<SigningKey>,
+    /// Number of the next frame.
+    sequence_number: u32,
+    /// Plaintext of the next frame, until it is known not to be the final one.
+    plaintext: Zeroizing<Vec<u8>>,
+    ready: Ready,
+    /// Plaintext bytes that may still come, if there is a bound.
+    left: Option<u64>,
+    bound: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Everything is sealed; `ready` holds the rest.
+    Closed,
+    Failed,
+}
+
+/// The parts of an [`Encryptor`] for those who order frames themselves.
+///
+/// A message is the header, the frames 1, 2, ... with the last one final, and the footer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SealFrames {
+    /// The header, whole.
+    pub header: Vec<u8>,
+    /// Seals frames.
+    pub sealer: FrameSealer,
+    /// Makes the footer.
+    pub footer: FooterSigner,
+}
+
+/// Makes the footer of a message whose frames were sealed apart.
+#[derive(Debug)]
+pub struct FooterSigner(Transcript<SigningKey>);
+
+impl FooterSigner {
+    /// Takes the frames, whole, in order. The header is already in.
+    pub fn update(&mut self, frames: &[u8]) {
+        self.0.update(frames);
+    }
+
+    /// Whether there will be a footer. If not, the frames need not be given.
+    pub fn signs(&self) -> bool {
+        self.0.signs()
+    }
+
+    /// The footer; no byte if the suite does not sign.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if the backend cannot sign.
+    pub fn finish(self) -> Result<Vec<u8>, Error> {
+        self.0.sign()
+    }
+}
+
+impl Encryptor {
+    fn new(
+        materials: EncryptionMaterials,
+        frame_len: u32,
+        plaintext_bound: Option<u64>,
+    ) -> Result<Self, Error> {
+        let EncryptionMaterials {
+            suite,
+            context,
+            required_context_keys,
+            data_key,
+            encrypted_data_keys,
+            signing_key,
+        } = materials;
+        let data_key = data_key.ok_or(ApiMisuse::Materials("there is no data key"))?;
+        let mut message_id = vec![0; suite.message_version().message_id_len()];
+        random(&mut message_id).map_err(|_| Error::Backend("get randomness"))?;
+        let DerivedKeys { content, commitment } = derive_keys(suite, &data_key, &message_id)?;
+        let (unstored, stored) = context.partition(|key| required_context_keys.contains(key));
+        let mut header = Header {
+            suite,
+            message_id: message_id.clone(),
+            context: stored,
+            encrypted_data_keys,
+            content_type: ContentType::Framed { frame_len },
+            commitment,
+            len: 0,
+        };
+        let mut bytes = header.encode_body()?;
+        let unstored = unstored.encode().map_err(ApiMisuse::Context)?;
+        let iv = [0; IV_LEN];
+        let mut tag = [0; TAG_LEN];
+        content
+            .seal(&iv, &[&bytes[..], &unstored].concat(), &[], &mut tag)
+            .map_err(|_| Error::Backend("authenticate the header"))?;
+        HeaderAuth { iv, tag }.encode(suite.message_version(), &mut bytes);
+        header.len = to_u64(bytes.len());
+        let mut transcript = Transcript::new(suite, signing_key);
+        transcript.update(&bytes);
+        Ok(Self {
+            header,
+            sealer: FrameSealer::new(content, message_id, frame_len),
+            transcript,
+            sequence_number: 1,
+            plaintext: Zeroizing::default(),
+            ready: Ready::new(bytes),
+            left: plaintext_bound,
+            bound: plaintext_bound.unwrap_or(u64::MAX),
+            state: State::Open,
+        })
+    }
+
+    /// Takes as much of `input` and fills as much of `output` as it can.
+    ///
+    /// If it did not take all, it needs room: call again with the rest and more output.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] after the message is finished, or for more plaintext than the bound or the
+    /// format allows. After an error no call succeeds.
+    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
+        match self.state {
+            State::Open => {}
+            State::Closed => return Err(ApiMisuse::Order("the message is finished").into()),
+            State::Failed => return Err(ApiMisuse::Poisoned.into()),
+        }
+        let result = self.try_update(input, output);
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+
+    fn try_update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
+        let frame_len = to_usize(self.sealer.frame_len());
+        let (mut rest, mut out) = (input, output);
+        let out_len = out.len();
+        loop {
+            out = self.ready.drain(out);
+            if rest.is_empty() || !self.ready.is_empty() {
+                break;
+            }
+            let have = self.plaintext.len();
+            if have == frame_len {
+                // More follows, so this frame is not the final one.
+                let mut plaintext = std::mem::take(&mut self.plaintext);
+                out = self.seal_frame(FrameKind::Regular, &plaintext, out)?;
+                plaintext.clear();
+                self.plaintext = plaintext;
+            } else if have == 0 && rest.len() > frame_len {
+                let (plaintext, after) = rest.split_at(frame_len);
+                self.count(frame_len)?;
+                out = self.seal_frame(FrameKind::Regular, plaintext, out)?;
+                rest = after;
+            } else {
+                let take = frame_len.saturating_sub(have).min(rest.len());
+                let (plaintext, after) = rest.split_at(take);
+                self.count(take)?;
+                self.plaintext.extend_from_slice(plaintext);
+                rest = after;
+            }
+        }
+        let read = input.len().saturating_sub(rest.len());
+        Ok(Progress { read, written: out_len.saturating_sub(out.len()) })
+    }
+
+    /// Ends the message and fills `output` with what is left of it; gives the number of bytes written.
+    ///
+    /// Call it until [`is_finished`](Self::is_finished): it needs room.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] after an error; [`Error::Backend`] if the backend fails.
+    pub fn finish(&mut self, output: &mut [u8]) -> Result<usize, Error> {
+        let result = self.try_finish(output);
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+
+    fn try_finish(&mut self, output: &mut [u8]) -> Result<usize, Error> {
+        let out_len = output.len();
+        let mut out = self.ready.drain(output);
+        match self.state {
+            State::Failed => return Err(ApiMisuse::Poisoned.into()),
+            State::Open if self.ready.is_empty() => {
+                let plaintext = std::mem::take(&mut self.plaintext);
+                out = self.seal_frame(FrameKind::Final, &plaintext, out)?;
+                let spent = Transcript::new(self.header.suite, None);
+                let transcript = std::mem::replace(&mut self.transcript, spent);
+                self.ready.extend(&transcript.sign()?);
+                out = self.ready.drain(out);
+                self.state = State::Closed;
+            }
+            State::Open | State::Closed => {}
+        }
+        Ok(out_len.saturating_sub(out.len()))
+    }
+
+    /// Whether the message is whole and all of it was given out.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Closed && self.ready.is_empty()
+    }
+
+    /// The header that the message has.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Takes the parts out, for those who order frames themselves.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] if it was used already.
+    pub fn into_frames(self) -> Result<SealFrames, Error> {
+        let untouched = self.state == State::Open
+            && self.sequence_number == 1
+            && self.plaintext.is_empty()
+            && self.ready.is_whole();
+        if !untouched {
+            return Err(ApiMisuse::Order("the encryptor was used already").into());
+        }
+        Ok(SealFrames {
+            header: self.ready.into_bytes(),
+            sealer: self.sealer,
+            footer: FooterSigner(self.transcript),
+        })
+    }
+
+    /// Seals straight into `out` if the frame fits, otherwise into `ready`; gives the rest of `out`.
+    fn seal_frame<'o>(
+        &mut self,
+        kind: FrameKind,
+        plaintext: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o mut [u8], Error> {
+        let sealed_len = self.sealer.sealed_len(kind, plaintext.len());
+        let rest = if out.len() >= sealed_len {
+            let (sealed, rest) = out.split_at_mut(sealed_len);
+            self.sealer.seal(self.sequence_number, kind, plaintext, sealed)?;
+            self.transcript.update(sealed);
+            rest
+        } else {
+            let sealed = self.ready.prepare(sealed_len);
+            self.sealer.seal(self.sequence_number, kind, plaintext, sealed)?;
+            self.transcript.update(sealed);
+            self.ready.drain(out)
+        };
+        if kind == FrameKind::Regular {
+            let frame_len = self.sealer.frame_len();
+            self.sequence_number = self
+                .sequence_number
+                .checked_add(1)
+                .ok_or(ApiMisuse::TooManyFrames { frame_len })?;
+        }
+        Ok(rest)
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Error> {
+        if let Some(left) = &mut self.left {
+            *left = left
+                .checked_sub(to_u64(bytes))
+                .ok_or(ApiMisuse::PlaintextBound { bound: self.bound })?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are made but not yet taken.
+#[derive(Default)]
+pub(crate) struct Ready {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Ready {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, taken: 0 }
+    }
+
+    /// Moves as much as fits; gives the rest of `out`.
+    pub(crate) fn drain<'o>(&mut self, out: &'o mut [u8]) -> &'o mut [u8] {
+        let waiting = self.bytes.get(self.taken..).unwrap_or_default();
+        let len = waiting.len().min(out.len());
+        let (to, rest) = out.split_at_mut(len);
+        to.copy_from_slice(waiting.get(..len).unwrap_or_default());
+        self.taken = self.taken.saturating_add(len);
+        rest
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.taken == self.bytes.len()
+    }
+
+    /// Makes room for `len` bytes where everything was taken before.
+    pub(crate) fn prepare(&mut self, len: usize) -> &mut [u8] {
+        self.taken = 0;
+        self.bytes.resize(len, 0);
+        &mut self.bytes
+    }
+
+    /// Zeros and forgets everything.
+    pub(crate) fn wipe(&mut self) {
+        self.bytes.zeroize();
+        self.taken = 0;
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn is_whole(&self) -> bool {
+        self.taken == 0
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ready({} of {} bytes taken)", self.taken, self.bytes.len())
+    }
+}
+
+/// Spec: encrypt, "Frame Length".
+pub(crate) const DEFAULT_FRAME_LEN: u32 = 4096;

@@ -1,0 +1,220 @@
+//! Keyrings wrap and unwrap data keys.
+
+pub(crate) mod conformance;
+mod multi;
+mod raw_aes;
+mod raw_rsa;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+pub use multi::{LocalMultiKeyring, Multi, MultiKeyring};
+pub use raw_aes::{AesKey, RawAesKeyring};
+pub use raw_rsa::{RawRsaKeyring, RsaPrivateKey, RsaPublicKey};
+
+use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
+use crate::materials::{
+    BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
+    MaterialsManager, UnwrapRequest, UnwrappedDataKey,
+};
+use crate::message::EncryptedDataKey;
+use crate::secret::DataKey;
+
+/// Wraps and unwraps data keys without waiting: raw keys, or a device that answers at once.
+///
+/// This is the trait to implement for a custom keyring that needs no `async`; every one is also a
+/// [`Keyring`]. The example `custom_keyring` in the repository shows a whole one, and
+/// [`check_keyring`](crate::check_keyring) tests what each must do.
+///
+/// Spec: keyring-interface.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may have to wait for a service, so it cannot run `.now()`",
+    note = "use `.await` instead"
+)]
+pub trait LocalKeyring: Debug + Send + Sync {
+    /// Makes the data key if there is none yet, and adds at least one wrapped form of it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so; encryption then fails.
+    fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error>;
+
+    /// Finds an encrypted data key of its own, in the order of the message, and opens it. One that is
+    /// not its own it passes over; one that is and does not open becomes an [`Attempt`].
+    /// [`UnwrapRequest::first_opened`] does both.
+    ///
+    /// # Errors
+    /// The attempts, if none opened; empty if none was its own.
+    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>>;
+}
+
+/// Wraps and unwraps data keys; may call a service. Dyn-safe.
+///
+/// Spec: keyring-interface.
+pub trait Keyring: Debug + Send + Sync {
+    /// See [`LocalKeyring::wrap_now`].
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so; encryption then fails.
+    fn wrap<'a>(
+        &'a self,
+        materials: &'a mut EncryptionMaterials,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// See [`LocalKeyring::unwrap_now`].
+    ///
+    /// # Errors
+    /// The attempts, if none opened; empty if none was its own.
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest,
+    ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>>;
+}
+
+impl<K: LocalKeyring + ?Sized> Keyring for K {
+    fn wrap<'a>(
+        &'a self,
+        materials: &'a mut EncryptionMaterials,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(std::future::ready(self.wrap_now(materials)))
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest,
+    ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
+        Box::pin(std::future::ready(self.unwrap_now(request)))
+    }
+}
+
+/// The default materials manager of the specification: a keyring, nothing else.
+///
+/// Spec: default-cmm.
+impl<K: Keyring + ?Sized> MaterialsManager for K {
+    fn encryption_materials<'a>(
+        &'a self,
+        request: EncryptionRequest,
+    ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
+        Box::pin(async move {
+            let mut materials = EncryptionMaterials::new(request)?;
+            self.wrap(&mut materials).await?;
+            Ok(materials)
+        })
+    }
+
+    fn decryption_materials<'a>(
+        &'a self,
+        request: DecryptionRequest<'a>,
+    ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+        Box::pin(DecryptionMaterials::new(request, move |request| async move {
+            self.unwrap(&request).await.map_err(|attempts| {
+                let offered = request.encrypted_data_keys().iter().map(EncryptedDataKey::to_string);
+                KeyringError::NoDataKey { attempts, offered: offered.collect() }.into()
+            })
+        }))
+    }
+}
+
+impl UnwrapRequest {
+    /// Tries encrypted data keys in order until one opens. `open` gives `None` for one that is not the
+    /// keyring's own. A data key of the wrong length counts as not opened.
+    ///
+    /// # Errors
+    /// The failed attempts.
+    pub fn first_opened(
+        &self,
+        keyring: &str,
+        mut open: impl FnMut(&EncryptedDataKey) -> Option<Result<DataKey, UnwrapFailure>>,
+    ) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        let mut attempts = Vec::new();
+        for (index, edk) in self.encrypted_data_keys().iter().enumerate() {
+            let expected = self.suite().data_key_len();
+            let failure = match open(edk) {
+                None => continue,
+                Some(Err(failure)) => failure,
+                Some(Ok(key)) if key.len() != expected => {
+                    UnwrapFailure::WrongLen { expected, found: key.len() }
+                }
+                Some(Ok(key)) => return Ok(UnwrappedDataKey::new(key, index)),
+            };
+            attempts.push(Attempt::new(keyring, index, failure));
+        }
+        Err(attempts)
+    }
+}
+
+/// Shared and boxed keyrings are keyrings.
+macro_rules! forward {
+    ($($pointer:ident),*) => {$(
+        impl<K: LocalKeyring + ?Sized> LocalKeyring for $pointer<K> {
+            fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+                (**self).wrap_now(materials)
+            }
+
+            fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+                (**self).unwrap_now(request)
+            }
+        }
+
+        impl Keyring for $pointer<dyn Keyring> {
+            fn wrap<'a>(
+                &'a self,
+                materials: &'a mut EncryptionMaterials,
+            ) -> BoxFuture<'a, Result<(), Error>> {
+                (**self).wrap(materials)
+            }
+
+            fn unwrap<'a>(
+                &'a self,
+                request: &'a UnwrapRequest,
+            ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
+                (**self).unwrap(request)
+            }
+        }
+    )*};
+}
+
+forward!(Arc, Box);
+
+/// Runs what cannot wait. A future that waits all the same is an error, not a blocked thread.
+pub(crate) fn now<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(ApiMisuse::WouldWait.into()),
+    }
+}
+
+/// Namespace and name of a raw key.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyName {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl KeyName {
+    /// Spec: keyring-interface, "key provider ID".
+    pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Result<Self, Error> {
+        let (namespace, name) = (namespace.into(), name.into());
+        let unusable = |what, why| Err(ApiMisuse::KeyName { what, why }.into());
+        if namespace.starts_with("aws-kms") {
+            return unusable("namespace", "`aws-kms` belongs to the AWS KMS keyrings");
+        }
+        if u16::try_from(namespace.len()).is_err() {
+            return unusable("namespace", "it is longer than 65535 bytes");
+        }
+        if name.len() > MAX_NAME_LEN {
+            return unusable("name", "it is longer than 65515 bytes");
+        }
+        Ok(Self { namespace, name })
+    }
+
+    pub(crate) fn description(&self, kind: &str) -> String {
+        let Self { namespace, name } = self;
+        format!("{kind} keyring `{}/{}`", namespace.escape_debug(), name.escape_debug())
+    }
+}
+
+/// What the 16-bit length leaves when a raw AES keyring has added its 20 bytes.
+const MAX_NAME_LEN: usize = 65_535 - 20;

@@ -1,0 +1,440 @@
+//! What a message is encrypted or decrypted with, and who provides it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use base64ct::{Base64, Encoding};
+
+use crate::context::{EncryptionContext, PUBLIC_KEY};
+use crate::crypto::{SigningKey, VerifyingKey, random};
+use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed};
+use crate::message::EncryptedDataKey;
+use crate::policy::Policy;
+use crate::secret::{DataKey, Secret};
+use crate::suite::AlgorithmSuite;
+
+/// A boxed future that may cross threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Provides the materials for one message; every [`Keyring`](crate::Keyring) is one.
+///
+/// Implement it to change the encryption context, to choose suites or to cache. What it returns is
+/// checked against policy where it is used, so a fault here cannot weaken a message unnoticed.
+///
+/// ```
+/// use waxseal::{
+///     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
+///     Error, MaterialsManager,
+/// };
+///
+/// /// Adds a tenant to the context of everything that is encrypted.
+/// #[derive(Debug)]
+/// struct ForTenant<M> {
+///     tenant: &'static str,
+///     inner: M,
+/// }
+///
+/// impl<M: MaterialsManager> MaterialsManager for ForTenant<M> {
+///     fn encryption_materials<'a>(
+///         &'a self,
+///         mut request: EncryptionRequest,
+///     ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
+///         request.context.insert("tenant", self.tenant);
+///         self.inner.encryption_materials(request)
+///     }
+///
+///     fn decryption_materials<'a>(
+///         &'a self,
+///         request: DecryptionRequest<'a>,
+///     ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+///         self.inner.decryption_materials(request)
+///     }
+/// }
+/// ```
+///
+/// Spec: cmm-interface.
+pub trait MaterialsManager: fmt::Debug + Send + Sync {
+    /// Gets a fresh data key, wrapped.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so.
+    fn encryption_materials<'a>(
+        &'a self,
+        request: EncryptionRequest,
+    ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>>;
+
+    /// Gets the data key of a message.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so.
+    fn decryption_materials<'a>(
+        &'a self,
+        request: DecryptionRequest<'a>,
+    ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>>;
+}
+
+/// What encryption asks of a materials manager.
+///
+/// Spec: cmm-interface, "Encryption Materials Request".
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EncryptionRequest {
+    /// The caller's pairs.
+    pub context: EncryptionContext,
+    /// Keys of pairs to authenticate but not to store.
+    pub required_context_keys: BTreeSet<String>,
+    /// The suite that the caller asked for.
+    pub suite: Option<AlgorithmSuite>,
+    /// What is allowed.
+    pub policy: Policy,
+    /// The plaintext has at most so many bytes, if known.
+    pub max_plaintext_len: Option<u64>,
+}
+
+/// What decryption asks of a materials manager. All of it comes from a header that is not yet
+/// authenticated.
+///
+/// Spec: cmm-interface, "Decrypt Materials Request".
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DecryptionRequest<'a> {
+    /// The message's suite.
+    pub suite: AlgorithmSuite,
+    /// The pairs stored in the header.
+    pub context: &'a EncryptionContext,
+    /// The pairs that the caller gave to be checked, or to be authenticated though they are not stored.
+    pub reproduced_context: &'a EncryptionContext,
+    /// The encrypted data keys, in order.
+    pub encrypted_data_keys: &'a [EncryptedDataKey],
+    /// What is allowed.
+    pub policy: &'a Policy,
+}
+
+/// A data key in the making: keyrings add to it.
+///
+/// Spec: structures, "Encryption Materials".
+#[derive(Debug)]
+pub struct EncryptionMaterials {
+    pub(crate) suite: AlgorithmSuite,
+    pub(crate) context: EncryptionContext,
+    pub(crate) required_context_keys: BTreeSet<String>,
+    pub(crate) data_key: Option<DataKey>,
+    pub(crate) encrypted_data_keys: Vec<EncryptedDataKey>,
+    pub(crate) signing_key: Option<SigningKey>,
+}
+
+impl EncryptionMaterials {
+    /// Starts without a data key. Chooses the policy's suite where none was asked for; if the suite
+    /// signs, makes a signing key and puts its public key into the context.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if the suite is not allowed; [`Error::ApiMisuse`] for reserved context keys or
+    /// required keys that are not in the context.
+    ///
+    /// Spec: default-cmm, "Get Encryption Materials".
+    pub fn new(request: EncryptionRequest) -> Result<Self, Error> {
+        let EncryptionRequest {
+            mut context,
+            required_context_keys,
+            suite,
+            policy,
+            max_plaintext_len: _,
+        } = request;
+        context.check_not_reserved()?;
+        let suite = suite.unwrap_or_else(|| policy.commitment.default_suite());
+        policy.check_encrypt(suite)?;
+        let signing_key = match suite.signature() {
+            None => None,
+            Some(curve) => {
+                let failed = |_| Error::Backend("make a signing key");
+                let key = SigningKey::generate(curve).map_err(failed)?;
+                let public_key = key.public_key().map_err(failed)?;
+                context.insert(PUBLIC_KEY, Base64::encode_string(&public_key));
+                Some(key)
+            }
+        };
+        let materials = Self {
+            suite,
+            context,
+            required_context_keys,
+            data_key: None,
+            encrypted_data_keys: Vec::new(),
+            signing_key,
+        };
+        materials.check_required_keys()?;
+        Ok(materials)
+    }
+
+    /// The suite.
+    pub fn suite(&self) -> AlgorithmSuite {
+        self.suite
+    }
+
+    /// All pairs, stored or not; what keyrings authenticate.
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
+    }
+
+    /// The data key, once a keyring has set it.
+    pub fn data_key(&self) -> Option<&DataKey> {
+        self.data_key.as_ref()
+    }
+
+    /// The wrapped forms of the data key so far.
+    pub fn encrypted_data_keys(&self) -> &[EncryptedDataKey] {
+        &self.encrypted_data_keys
+    }
+
+    /// Sets the data key, for keyrings whose service makes it.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] if there is one already or its length does not fit the suite.
+    pub fn set_data_key(&mut self, key: DataKey) -> Result<(), Error> {
+        if self.data_key.is_some() {
+            return Err(ApiMisuse::Materials("the data key was set twice").into());
+        }
+        check_len(self.suite, &key)?;
+        self.data_key = Some(key);
+        Ok(())
+    }
+
+    /// The data key; makes it, fresh from the operating system, if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if there is no randomness.
+    pub fn data_key_or_generate(&mut self) -> Result<&DataKey, Error> {
+        let key = match self.data_key.take() {
+            Some(key) => key,
+            None => DataKey::from_secret(
+                Secret::fill(self.suite.data_key_len(), random)
+                    .map_err(|_| Error::Backend("get randomness"))?,
+            ),
+        };
+        Ok(self.data_key.insert(key))
+    }
+
+    /// Adds a wrapped form of the data key.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] if there is no data key yet, which this could not be a form of.
+    pub fn push_encrypted_data_key(&mut self, edk: EncryptedDataKey) -> Result<(), Error> {
+        if self.data_key.is_none() {
+            return Err(ApiMisuse::Materials("an encrypted data key came before the data key").into());
+        }
+        self.encrypted_data_keys.push(edk);
+        Ok(())
+    }
+
+    /// Everything that must hold before these materials encrypt a message.
+    pub(crate) fn check(&self, policy: &Policy) -> Result<(), Error> {
+        let Self {
+            suite,
+            context: _,
+            required_context_keys: _,
+            data_key,
+            encrypted_data_keys,
+            signing_key,
+        } = self;
+        policy.check_encrypt(*suite)?;
+        let fault = |what| Err(ApiMisuse::Materials(what).into());
+        let Some(data_key) = data_key else {
+            return fault("there is no data key");
+        };
+        check_len(*suite, data_key)?;
+        if encrypted_data_keys.is_empty() {
+            return fault("there is no encrypted data key");
+        }
+        policy.check_key_count(encrypted_data_keys.len())?;
+        if signing_key.is_some() != suite.signs() {
+            return fault("there must be a signing key exactly if the suite signs");
+        }
+        self.check_required_keys()
+    }
+
+    fn check_required_keys(&self) -> Result<(), Error> {
+        let Self { context, required_context_keys, .. } = self;
+        if required_context_keys.iter().any(|key| context.get(key).is_none()) {
+            return Err(ApiMisuse::Materials("a required context key is not in the context").into());
+        }
+        Ok(())
+    }
+}
+
+/// A data key recovered.
+///
+/// Spec: structures, "Decryption Materials".
+#[derive(Debug)]
+pub struct DecryptionMaterials {
+    pub(crate) suite: AlgorithmSuite,
+    pub(crate) context: EncryptionContext,
+    pub(crate) required_context_keys: BTreeSet<String>,
+    pub(crate) verifying_key: Option<VerifyingKey>,
+    pub(crate) unwrapped: UnwrappedDataKey,
+}
+
+impl DecryptionMaterials {
+    /// Checks what can be checked without a key, then asks `unwrap` for the data key.
+    ///
+    /// Pairs that the caller gave and the header does not have are authenticated as if they were stored.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if the suite is not allowed; [`Error::InvalidMessage`] if the public key in the
+    /// context does not fit the suite; whatever `unwrap` fails with.
+    ///
+    /// Spec: default-cmm, "Decrypt Materials".
+    pub async fn new<F>(
+        request: DecryptionRequest<'_>,
+        unwrap: impl FnOnce(UnwrapRequest) -> F,
+    ) -> Result<Self, Error>
+    where
+        F: Future<Output = Result<UnwrappedDataKey, Error>>,
+    {
+        let DecryptionRequest {
+            suite,
+            context: stored,
+            reproduced_context,
+            encrypted_data_keys,
+            policy,
+        } = request;
+        policy.check_decrypt(suite)?;
+        let (_, only_given) = reproduced_context.partition(|key| stored.get(key).is_some());
+        only_given.check_not_reserved()?;
+        let verifying_key = read_verifying_key(suite, stored)?;
+        let mut context = stored.clone();
+        let mut required_context_keys = BTreeSet::new();
+        for (key, value) in only_given.iter() {
+            context.insert(key, value);
+            required_context_keys.insert(key.to_owned());
+        }
+        let unwrapped = unwrap(UnwrapRequest {
+            suite,
+            context: context.clone(),
+            encrypted_data_keys: encrypted_data_keys.to_vec(),
+        })
+        .await?;
+        Ok(Self { suite, context, required_context_keys, verifying_key, unwrapped })
+    }
+
+    /// The suite.
+    pub fn suite(&self) -> AlgorithmSuite {
+        self.suite
+    }
+
+    /// All pairs, stored or not.
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
+    }
+
+    /// Everything that must hold before these materials decrypt a message with this suite.
+    pub(crate) fn check(&self, policy: &Policy, suite: AlgorithmSuite) -> Result<(), Error> {
+        let Self { suite: found, context, required_context_keys, verifying_key, unwrapped } = self;
+        policy.check_decrypt(*found)?;
+        let fault = |what| Err(ApiMisuse::Materials(what).into());
+        if *found != suite {
+            return fault("the suite is not that of the message");
+        }
+        check_len(suite, &unwrapped.key)?;
+        if verifying_key.is_some() != suite.signs() {
+            return fault("there must be a verification key exactly if the suite signs");
+        }
+        if required_context_keys.iter().any(|key| context.get(key).is_none()) {
+            return fault("a required context key is not in the context");
+        }
+        Ok(())
+    }
+}
+
+/// What decryption asks of a keyring.
+///
+/// ```
+/// use waxseal::{AlgorithmSuite, EncryptedDataKey, EncryptionContext, UnwrapRequest};
+///
+/// let request = UnwrapRequest::new(
+///     AlgorithmSuite::Aes256GcmHkdfSha512CommitKey,
+///     EncryptionContext::new(),
+///     vec![EncryptedDataKey::new("my-app", "key-2026", [0; 48])],
+/// );
+/// assert_eq!(request.encrypted_data_keys().len(), 1);
+/// ```
+#[derive(Debug, Clone)]
+pub struct UnwrapRequest {
+    suite: AlgorithmSuite,
+    context: EncryptionContext,
+    encrypted_data_keys: Vec<EncryptedDataKey>,
+}
+
+impl UnwrapRequest {
+    /// Puts one together, for tests of keyrings.
+    pub fn new(
+        suite: AlgorithmSuite,
+        context: EncryptionContext,
+        encrypted_data_keys: Vec<EncryptedDataKey>,
+    ) -> Self {
+        Self { suite, context, encrypted_data_keys }
+    }
+
+    /// The message's suite.
+    pub fn suite(&self) -> AlgorithmSuite {
+        self.suite
+    }
+
+    /// All pairs, stored or not; what keyrings authenticate.
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
+    }
+
+    /// The encrypted data keys, in the order of the message.
+    pub fn encrypted_data_keys(&self) -> &[EncryptedDataKey] {
+        &self.encrypted_data_keys
+    }
+}
+
+/// A data key with the place of the encrypted data key that it came from.
+#[derive(Debug)]
+pub struct UnwrappedDataKey {
+    pub(crate) key: DataKey,
+    pub(crate) index: usize,
+}
+
+impl UnwrappedDataKey {
+    /// `index` counts the encrypted data keys of the message from 0.
+    pub fn new(key: DataKey, index: usize) -> Self {
+        Self { key, index }
+    }
+
+    /// The data key.
+    pub fn key(&self) -> &DataKey {
+        &self.key
+    }
+
+    /// Which encrypted data key it came from, counted from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+fn check_len(suite: AlgorithmSuite, key: &DataKey) -> Result<(), Error> {
+    if key.len() != suite.data_key_len() {
+        return Err(ApiMisuse::Materials("the data key's length does not fit the suite").into());
+    }
+    Ok(())
+}
+
+fn read_verifying_key(
+    suite: AlgorithmSuite,
+    context: &EncryptionContext,
+) -> Result<Option<VerifyingKey>, Error> {
+    let invalid = |reason| Error::from(InvalidMessage::new(reason, 0));
+    match (suite.signature(), context.get(PUBLIC_KEY)) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(invalid(Malformed::PublicKeyUnexpected)),
+        (Some(_), None) => Err(invalid(Malformed::PublicKeyMissing)),
+        (Some(curve), Some(text)) => Base64::decode_vec(text)
+            .ok()
+            .and_then(|point| VerifyingKey::new(curve, &point).ok())
+            .map(Some)
+            .ok_or_else(|| invalid(Malformed::PublicKeyInvalid)),
+    }
+}

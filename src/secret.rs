@@ -1,0 +1,123 @@
+//! Secrets are types: zeroed on drop, redacted in `Debug`, never cloned, compared in constant time.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::error::{ApiMisuse, Error};
+
+/// A plaintext data key of 16, 24 or 32 bytes.
+///
+/// It lives on the heap, so that moving it leaves no copy behind.
+///
+/// ```
+/// use waxseal::DataKey;
+///
+/// let key = DataKey::try_from(&[7; 32][..])?;
+/// assert_eq!(format!("{key:?}"), "DataKey(32 bytes)");
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+///
+/// Spec: structures, "Plaintext Data Key".
+pub struct DataKey(Secret);
+
+impl DataKey {
+    pub(crate) fn from_secret(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    /// The key itself. Whoever calls this answers for every copy.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
+    /// Length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a data key is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.expose().len()
+    }
+}
+
+impl TryFrom<&[u8]> for DataKey {
+    type Error = Error;
+
+    /// # Errors
+    /// [`Error::ApiMisuse`] if the length is not 16, 24 or 32 bytes.
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self(Secret::aes_key(bytes)?))
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataKey({} bytes)", self.len())
+    }
+}
+
+impl PartialEq for DataKey {
+    /// In constant time for keys of the same length.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose().ct_eq(other.0.expose()).into()
+    }
+}
+
+impl Eq for DataKey {}
+
+/// Secret bytes on the heap, zeroed on drop.
+pub(crate) struct Secret(Zeroizing<Box<[u8]>>);
+
+impl Secret {
+    /// Takes the bytes of an AES key: 16, 24 or 32.
+    pub(crate) fn aes_key(bytes: &[u8]) -> Result<Self, Error> {
+        if !matches!(bytes.len(), 16 | 24 | 32) {
+            return Err(ApiMisuse::Key(format!(
+                "an AES key has 16, 24 or 32 bytes, this one has {}",
+                bytes.len()
+            ))
+            .into());
+        }
+        Ok(Self(Zeroizing::new(bytes.into())))
+    }
+
+    /// Makes `len` bytes in place with `fill`, so that no other copy ever exists.
+    pub(crate) fn fill<E>(
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut bytes = Zeroizing::new(vec![0; len].into_boxed_slice());
+        fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_aes_lengths_are_keys() {
+        for len in 0..=64 {
+            let fits = matches!(len, 16 | 24 | 32);
+            assert_eq!(DataKey::try_from(&vec![1; len][..]).is_ok(), fits, "{len}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_byte() {
+        let key = DataKey::try_from(&[0xab; 16][..]).unwrap();
+        assert_eq!(format!("{key:?}"), "DataKey(16 bytes)");
+    }
+
+    #[test]
+    fn equality_is_by_value() {
+        let key = |byte, len| DataKey::try_from(&vec![byte; len][..]).unwrap();
+        assert_eq!(key(1, 16), key(1, 16));
+        assert_ne!(key(1, 16), key(2, 16));
+        assert_ne!(key(1, 16), key(1, 24));
+    }
+}
