@@ -451,11 +451,15 @@ def make_sealed(maker):
     twice = b"\x00\x02" + 2 * (m.counted(b"a") + m.counted(b"1"))
     edk = m.wrap_aes(NAMESPACE, AES_256["name"], material, data_key, twice)
     other, key = m.seal_header_v2(0x0478, message_id, twice, [edk], 50, data_key)
-    maker.reject("sealed-context-name-twice", control, ["malformed", "no_decryptable_edk"], other + frames((1, one, True)))
+    maker.reject(
+        "sealed-context-name-twice", control, ["malformed", "no_decryptable_edk"], other + frames((1, one, True))
+    )
     bad = b"\x00\x01" + m.counted(b"a") + m.counted(b"\xff\xfe")
     edk = m.wrap_aes(NAMESPACE, AES_256["name"], material, data_key, bad)
     other, key = m.seal_header_v2(0x0478, message_id, bad, [edk], 50, data_key)
-    maker.reject("sealed-context-not-utf8", control, ["malformed", "no_decryptable_edk"], other + frames((1, one, True)))
+    maker.reject(
+        "sealed-context-not-utf8", control, ["malformed", "no_decryptable_edk"], other + frames((1, one, True))
+    )
 
 
 TRAILING = "The specification forbids bytes after the end of the message; packages that accept them ignore them."
