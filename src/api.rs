@@ -35,7 +35,11 @@ where
     P: AsRef<[u8]> + ?Sized,
     M: MaterialsManager + ?Sized,
 {
-    Encrypt { plaintext: Plaintext::Borrowed(plaintext.as_ref()), keys, settings: EncryptSettings::default() }
+    Encrypt {
+        plaintext: Plaintext::Borrowed(plaintext.as_ref()),
+        keys,
+        settings: EncryptSettings::default(),
+    }
 }
 
 /// Encrypts any value that serde can serialise, as CBOR.

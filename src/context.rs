@@ -63,19 +63,15 @@ impl EncryptionContext {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let count = u16::try_from(pairs.len()).map_err(|_| ContextError::TooManyPairs {
-            count: pairs.len(),
-        })?;
+        let count = u16::try_from(pairs.len())
+            .map_err(|_| ContextError::TooManyPairs { count: pairs.len() })?;
         let mut out = Vec::with_capacity(64);
         out.extend_from_slice(&count.to_be_bytes());
         for (key, value) in pairs {
             let key_len = u16::try_from(key.len())
                 .map_err(|_| ContextError::KeyTooLong { len: key.len() })?;
-            let value_len =
-                u16::try_from(value.len()).map_err(|_| ContextError::ValueTooLong {
-                    key: key.clone(),
-                    len: value.len(),
-                })?;
+            let value_len = u16::try_from(value.len())
+                .map_err(|_| ContextError::ValueTooLong { key: key.clone(), len: value.len() })?;
             out.extend_from_slice(&key_len.to_be_bytes());
             out.extend_from_slice(key.as_bytes());
             out.extend_from_slice(&value_len.to_be_bytes());
@@ -111,9 +107,8 @@ impl EncryptionContext {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut context = Self::new();
         let mut rest = bytes;
-        let uneven = || Malformed::ContextLen {
-            len: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
-        };
+        let uneven =
+            || Malformed::ContextLen { len: u16::try_from(bytes.len()).unwrap_or(u16::MAX) };
         let Some(count) = split_u16(&mut rest) else {
             return if bytes.is_empty() { Ok(context) } else { Err(uneven()) };
         };

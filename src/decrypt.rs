@@ -185,7 +185,8 @@ fn authenticate(
     materials.check(&policy, header.suite)?;
     let DecryptionMaterials { suite, context, required_context_keys, verifying_key, unwrapped } =
         materials;
-    let DerivedKeys { content, commitment } = derive_keys(suite, &unwrapped.key, &header.message_id)?;
+    let DerivedKeys { content, commitment } =
+        derive_keys(suite, &unwrapped.key, &header.message_id)?;
     let committed = match (&header.commitment, &commitment) {
         (None, None) => true,
         (Some(stated), Some(derived)) => stated.ct_eq(derived).into(),

@@ -26,10 +26,8 @@ pub(crate) fn derive_keys(
     let id = suite.id().to_be_bytes();
     let failed = |_| Error::Backend("derive the content key");
     let expand = |hash, salt: &[u8], info: &[&[u8]]| {
-        Secret::fill(suite.data_key_len(), |out| {
-            hkdf(hash, salt, data_key.expose(), info, out)
-        })
-        .map_err(failed)
+        Secret::fill(suite.data_key_len(), |out| hkdf(hash, salt, data_key.expose(), info, out))
+            .map_err(failed)
     };
     let (content, commitment) = match suite.derivation() {
         Derivation::Identity => (GcmKey::new(data_key.expose()), None),
@@ -41,19 +39,10 @@ pub(crate) fn derive_keys(
         Derivation::Commit => {
             let key = expand(Hash::Sha512, message_id, &[&id, b"DERIVEKEY"])?;
             let mut commitment = [0; COMMIT_KEY_LEN];
-            hkdf(
-                Hash::Sha512,
-                message_id,
-                data_key.expose(),
-                &[b"COMMITKEY"],
-                &mut commitment,
-            )
-            .map_err(failed)?;
+            hkdf(Hash::Sha512, message_id, data_key.expose(), &[b"COMMITKEY"], &mut commitment)
+                .map_err(failed)?;
             (GcmKey::new(key.expose()), Some(commitment))
         }
     };
-    Ok(DerivedKeys {
-        content: content.map_err(failed)?,
-        commitment,
-    })
+    Ok(DerivedKeys { content: content.map_err(failed)?, commitment })
 }

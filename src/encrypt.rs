@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::context::EncryptionContext;
-use crate::crypto::{IV_LEN, TAG_LEN, SigningKey, random};
+use crate::crypto::{IV_LEN, SigningKey, TAG_LEN, random};
 use crate::derive::{DerivedKeys, derive_keys};
 use crate::error::{ApiMisuse, Error};
 use crate::frames::FrameSealer;

@@ -415,7 +415,9 @@ pub enum PolicyError {
         limit: usize,
     },
     /// The message is signed, and signed messages may not be streamed.
-    #[error("the message is signed, and `signed_streaming` refuses to release what is not verified to the end")]
+    #[error(
+        "the message is signed, and `signed_streaming` refuses to release what is not verified to the end"
+    )]
     SignedStreaming,
     /// There are more encrypted data keys than the limit.
     #[error("{found} encrypted data keys are more than `max_encrypted_data_keys` = {limit}")]
@@ -482,11 +484,7 @@ pub struct Attempt {
 impl Attempt {
     /// Describes one failed attempt.
     pub fn new(keyring: impl Into<String>, index: usize, failure: UnwrapFailure) -> Self {
-        Self {
-            keyring: keyring.into(),
-            index,
-            failure,
-        }
+        Self { keyring: keyring.into(), index, failure }
     }
 }
 
@@ -557,11 +555,7 @@ impl fmt::Display for NoDataKey<'_> {
             f.write_str("none has a key that it asks for")?;
         }
         for (i, attempt) in self.attempts.iter().enumerate() {
-            let Attempt {
-                keyring,
-                index,
-                failure,
-            } = attempt;
+            let Attempt { keyring, index, failure } = attempt;
             let separator = if i == 0 { "" } else { "; " };
             write!(
                 f,
@@ -590,10 +584,7 @@ mod tests {
     fn errors_survive_the_way_through_io() {
         let io = io::Error::from(Error::Unauthentic(Stage::Frame(3)));
         assert_eq!(io.kind(), io::ErrorKind::InvalidData);
-        assert!(matches!(
-            Error::from_io(io),
-            Error::Unauthentic(Stage::Frame(3))
-        ));
+        assert!(matches!(Error::from_io(io), Error::Unauthentic(Stage::Frame(3))));
     }
 
     #[test]

@@ -144,7 +144,8 @@ impl FrameOpener {
         frame: &[u8],
         out: &mut [u8],
     ) -> Result<(), Error> {
-        let truncated = || InvalidMessage::new(Malformed::Truncated { field: "a frame" }, to_u64(frame.len()));
+        let truncated =
+            || InvalidMessage::new(Malformed::Truncated { field: "a frame" }, to_u64(frame.len()));
         let prefix = FramePrefix::read(frame, sequence_number, self.frame_len, 0)?
             .map_err(|_| truncated())?;
         if prefix.kind != kind {
@@ -152,7 +153,9 @@ impl FrameOpener {
             return Err(InvalidMessage::new(reason, 0).into());
         }
         if frame.len() > prefix.frame_len() {
-            return Err(InvalidMessage::new(Malformed::TrailingBytes, to_u64(prefix.frame_len())).into());
+            return Err(
+                InvalidMessage::new(Malformed::TrailingBytes, to_u64(prefix.frame_len())).into()
+            );
         }
         if frame.len() < prefix.frame_len() {
             return Err(truncated().into());

@@ -77,9 +77,9 @@ pub use error::{
     PolicyError, Stage, UnwrapFailure, ValueError,
 };
 pub use frames::{FrameOpener, FrameSealer};
+pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, inspect_reader};
 #[doc(hidden)]
 pub use io::{Shell, Source, Unused};
-pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, inspect_reader};
 pub use keyring::conformance::{KeyringFault, check_keyring};
 pub use keyring::{
     AesKey, Keyring, LocalKeyring, LocalMultiKeyring, Multi, MultiKeyring, RawAesKeyring,

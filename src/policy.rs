@@ -90,7 +90,12 @@ impl Policy {
         Ok(())
     }
 
-    fn check(&self, allowed: bool, action: &'static str, suite: AlgorithmSuite) -> Result<(), Error> {
+    fn check(
+        &self,
+        allowed: bool,
+        action: &'static str,
+        suite: AlgorithmSuite,
+    ) -> Result<(), Error> {
         if allowed {
             return Ok(());
         }
@@ -180,7 +185,9 @@ impl CommitmentPolicy {
     /// page names the weaker 0x0078, which none of them uses.
     pub fn default_suite(self) -> AlgorithmSuite {
         match self {
-            Self::ForbidEncryptAllowDecrypt => AlgorithmSuite::Aes256GcmIv12Tag16HkdfSha384EcdsaP384,
+            Self::ForbidEncryptAllowDecrypt => {
+                AlgorithmSuite::Aes256GcmIv12Tag16HkdfSha384EcdsaP384
+            }
             Self::RequireEncryptAllowDecrypt | Self::RequireEncryptRequireDecrypt => {
                 AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384
             }
@@ -198,10 +205,7 @@ impl FromStr for CommitmentPolicy {
     type Err = UnknownCommitmentPolicy;
 
     fn from_str(text: &str) -> Result<Self, UnknownCommitmentPolicy> {
-        Self::ALL
-            .into_iter()
-            .find(|policy| policy.name() == text)
-            .ok_or(UnknownCommitmentPolicy)
+        Self::ALL.into_iter().find(|policy| policy.name() == text).ok_or(UnknownCommitmentPolicy)
     }
 }
 

@@ -92,11 +92,7 @@ impl AlgorithmSuite {
 
     /// The message format version that this suite belongs to.
     pub fn message_version(self) -> MessageVersion {
-        if self.commits() {
-            MessageVersion::V2
-        } else {
-            MessageVersion::V1
-        }
+        if self.commits() { MessageVersion::V2 } else { MessageVersion::V1 }
     }
 
     pub(crate) fn signature(self) -> Option<Curve> {
@@ -119,27 +115,15 @@ impl AlgorithmSuite {
             Self::Aes256GcmIv12Tag16NoKdf => {
                 (0x0078, "ALG_AES_256_GCM_IV12_TAG16_NO_KDF", 32, Identity, None)
             }
-            Self::Aes128GcmIv12Tag16HkdfSha256 => (
-                0x0114,
-                "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256",
-                16,
-                Hkdf(Hash::Sha256),
-                None,
-            ),
-            Self::Aes192GcmIv12Tag16HkdfSha256 => (
-                0x0146,
-                "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA256",
-                24,
-                Hkdf(Hash::Sha256),
-                None,
-            ),
-            Self::Aes256GcmIv12Tag16HkdfSha256 => (
-                0x0178,
-                "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA256",
-                32,
-                Hkdf(Hash::Sha256),
-                None,
-            ),
+            Self::Aes128GcmIv12Tag16HkdfSha256 => {
+                (0x0114, "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256", 16, Hkdf(Hash::Sha256), None)
+            }
+            Self::Aes192GcmIv12Tag16HkdfSha256 => {
+                (0x0146, "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA256", 24, Hkdf(Hash::Sha256), None)
+            }
+            Self::Aes256GcmIv12Tag16HkdfSha256 => {
+                (0x0178, "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA256", 32, Hkdf(Hash::Sha256), None)
+            }
             Self::Aes128GcmIv12Tag16HkdfSha256EcdsaP256 => (
                 0x0214,
                 "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256_ECDSA_P256",
@@ -161,13 +145,9 @@ impl AlgorithmSuite {
                 Hkdf(Hash::Sha384),
                 Some(Curve::P384),
             ),
-            Self::Aes256GcmHkdfSha512CommitKey => (
-                0x0478,
-                "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY",
-                32,
-                Commit,
-                None,
-            ),
+            Self::Aes256GcmHkdfSha512CommitKey => {
+                (0x0478, "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY", 32, Commit, None)
+            }
             Self::Aes256GcmHkdfSha512CommitKeyEcdsaP384 => (
                 0x0578,
                 "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384",
@@ -176,13 +156,7 @@ impl AlgorithmSuite {
                 Some(Curve::P384),
             ),
         };
-        Parameters {
-            id,
-            name,
-            data_key_len,
-            derivation,
-            signature,
-        }
+        Parameters { id, name, data_key_len, derivation, signature }
     }
 }
 
@@ -266,11 +240,8 @@ struct Parameters {
 
 /// Names differ between the official clients in `_`, case and prefix only.
 fn folded(name: &str) -> String {
-    let folded: String = name
-        .chars()
-        .filter(|c| !matches!(c, '_' | '-'))
-        .map(|c| c.to_ascii_uppercase())
-        .collect();
+    let folded: String =
+        name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_uppercase()).collect();
     folded.strip_prefix("ALG").map(str::to_owned).unwrap_or(folded)
 }
 

@@ -41,9 +41,7 @@ impl GcmKey {
         plaintext: &[u8],
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        let (ciphertext, tag) = out
-            .split_at_mut_checked(plaintext.len())
-            .ok_or(CryptoError)?;
+        let (ciphertext, tag) = out.split_at_mut_checked(plaintext.len()).ok_or(CryptoError)?;
         self.0.seal_out_of_place_scatter(
             Nonce::from(iv),
             Aad::from(aad),
@@ -66,12 +64,12 @@ impl GcmKey {
         tag: &[u8; TAG_LEN],
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        self.0
-            .open_separate_gather(Nonce::from(iv), Aad::from(aad), ciphertext, tag, out)
-            .map_err(|error| {
+        self.0.open_separate_gather(Nonce::from(iv), Aad::from(aad), ciphertext, tag, out).map_err(
+            |error| {
                 out.fill(0);
                 error.into()
-            })
+            },
+        )
     }
 }
 
@@ -119,10 +117,7 @@ impl Hasher {
             Hash::Sha384 => &digest::SHA384,
             Hash::Sha512 => &digest::SHA512,
         };
-        Self {
-            hash,
-            context: digest::Context::new(algorithm),
-        }
+        Self { hash, context: digest::Context::new(algorithm) }
     }
 
     pub(crate) fn update(&mut self, data: &[u8]) {
@@ -130,18 +125,13 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Digest {
-        Digest {
-            hash: self.hash,
-            digest: self.context.finish(),
-        }
+        Digest { hash: self.hash, digest: self.context.finish() }
     }
 }
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher")
-            .field("hash", &self.hash)
-            .finish_non_exhaustive()
+        f.debug_struct("Hasher").field("hash", &self.hash).finish_non_exhaustive()
     }
 }
 
@@ -159,9 +149,7 @@ impl AsRef<[u8]> for Digest {
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Digest")
-            .field("hash", &self.hash)
-            .finish_non_exhaustive()
+        f.debug_struct("Digest").field("hash", &self.hash).finish_non_exhaustive()
     }
 }
 
@@ -177,10 +165,7 @@ impl SigningKey {
             Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
             Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
         };
-        Ok(Self {
-            curve,
-            key: EcdsaKeyPair::generate(algorithm)?,
-        })
+        Ok(Self { curve, key: EcdsaKeyPair::generate(algorithm)? })
     }
 
     /// The public key as a compressed SEC 1 point.
@@ -218,10 +203,7 @@ impl VerifyingKey {
             Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1,
             Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1,
         };
-        Ok(Self {
-            curve,
-            key: ParsedPublicKey::new(algorithm, point)?,
-        })
+        Ok(Self { curve, key: ParsedPublicKey::new(algorithm, point)? })
     }
 
     /// Verifies a DER signature of a digest of the curve's own hash function.
@@ -235,9 +217,7 @@ impl VerifyingKey {
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyingKey")
-            .field("curve", &self.curve)
-            .finish_non_exhaustive()
+        f.debug_struct("VerifyingKey").field("curve", &self.curve).finish_non_exhaustive()
     }
 }
 
@@ -265,9 +245,9 @@ impl RsaPublicKey {
             Some(oaep) => OaepPublicEncryptingKey::new(self.0.clone())?
                 .encrypt(oaep, plaintext, &mut out, None)?
                 .len(),
-            None => Pkcs1PublicEncryptingKey::new(self.0.clone())?
-                .encrypt(plaintext, &mut out)?
-                .len(),
+            None => {
+                Pkcs1PublicEncryptingKey::new(self.0.clone())?.encrypt(plaintext, &mut out)?.len()
+            }
         };
         out.truncate(len);
         Ok(out)
@@ -329,9 +309,9 @@ impl RsaPrivateKey {
             Some(oaep) => OaepPrivateDecryptingKey::new(self.0.clone())?
                 .decrypt(oaep, ciphertext, &mut out, None)?
                 .len(),
-            None => Pkcs1PrivateDecryptingKey::new(self.0.clone())?
-                .decrypt(ciphertext, &mut out)?
-                .len(),
+            None => {
+                Pkcs1PrivateDecryptingKey::new(self.0.clone())?.decrypt(ciphertext, &mut out)?.len()
+            }
         };
         // The rest of the allocation is cleared together with what is returned.
         out.truncate(len);

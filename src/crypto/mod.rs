@@ -15,20 +15,14 @@ mod aws_lc;
 mod pem;
 mod rsa_der;
 // With both backends on, this one is compiled for the tests that compare them.
-#[cfg(all(
-    feature = "rustcrypto",
-    any(test, not(any(feature = "aws-lc-rs", feature = "fips")))
-))]
+#[cfg(all(feature = "rustcrypto", any(test, not(any(feature = "aws-lc-rs", feature = "fips")))))]
 mod rust_crypto;
 #[cfg(test)]
 mod tests;
 
 #[cfg(any(feature = "aws-lc-rs", feature = "fips"))]
 use aws_lc as backend;
-#[cfg(all(
-    feature = "rustcrypto",
-    not(any(feature = "aws-lc-rs", feature = "fips"))
-))]
+#[cfg(all(feature = "rustcrypto", not(any(feature = "aws-lc-rs", feature = "fips"))))]
 use rust_crypto as backend;
 
 pub(crate) use backend::{
@@ -98,11 +92,7 @@ impl Curve {
             Some(4) => 1 + 2 * self.field_len(),
             _ => return Err(CryptoError),
         };
-        if point.len() == len {
-            Ok(())
-        } else {
-            Err(CryptoError)
-        }
+        if point.len() == len { Ok(()) } else { Err(CryptoError) }
     }
 }
 

@@ -97,9 +97,7 @@ impl<'a> Block<'a> {
     /// Finds the block; the text before and after it is ignored.
     fn find(text: &'a str) -> Result<Self, PemError> {
         let mut rest = text.lines();
-        let label = rest
-            .find_map(|line| boundary(line, "-----BEGIN "))
-            .ok_or(PemError::NotPem)?;
+        let label = rest.find_map(|line| boundary(line, "-----BEGIN ")).ok_or(PemError::NotPem)?;
         let mut lines = Vec::new();
         for line in rest {
             match boundary(line, "-----END ") {
@@ -121,14 +119,11 @@ impl<'a> Block<'a> {
             return Err(PemError::Encrypted);
         }
         // Both buffers have their final size from the start: growing would leave copies behind.
-        let mut base64 = Zeroizing::new(String::with_capacity(
-            self.lines.iter().map(|line| line.len()).sum(),
-        ));
+        let mut base64 =
+            Zeroizing::new(String::with_capacity(self.lines.iter().map(|line| line.len()).sum()));
         base64.extend(self.lines.iter().copied());
         let mut der = Zeroizing::new(vec![0; base64.len()]);
-        let len = Base64::decode(base64.as_str(), &mut der)
-            .map_err(|_| PemError::NotPem)?
-            .len();
+        let len = Base64::decode(base64.as_str(), &mut der).map_err(|_| PemError::NotPem)?.len();
         der.truncate(len);
         Ok(der)
     }
@@ -144,9 +139,7 @@ impl PemError {
         match label {
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => Self::Certificate,
             "EC PARAMETERS" | "EC PRIVATE KEY" => Self::EllipticCurve,
-            label => Self::Label {
-                label: label.to_owned(),
-            },
+            label => Self::Label { label: label.to_owned() },
         }
     }
 }

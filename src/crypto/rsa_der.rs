@@ -74,16 +74,9 @@ fn check_algorithm(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<(), Refused
 }
 
 fn check_modulus(modulus: UintRef<'_>) -> Result<(), Refused> {
-    let leading_zeros = modulus
-        .as_bytes()
-        .first()
-        .map_or(0, |first| first.leading_zeros());
+    let leading_zeros = modulus.as_bytes().first().map_or(0, |first| first.leading_zeros());
     let bits = 8 * u32::from(modulus.len()) - leading_zeros;
-    if MODULUS_BITS.contains(&bits) {
-        Ok(())
-    } else {
-        Err(Refused::Size { bits })
-    }
+    if MODULUS_BITS.contains(&bits) { Ok(()) } else { Err(Refused::Size { bits }) }
 }
 
 fn private_modulus(der: &[u8]) -> der::Result<UintRef<'_>> {

@@ -48,9 +48,7 @@ impl GcmKey {
         plaintext: &[u8],
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        let (ciphertext, tag) = out
-            .split_at_mut_checked(plaintext.len())
-            .ok_or(CryptoError)?;
+        let (ciphertext, tag) = out.split_at_mut_checked(plaintext.len()).ok_or(CryptoError)?;
         let tag: &mut [u8; TAG_LEN] = tag.try_into().map_err(opaque)?;
         let iv = Nonce::from(*iv);
         let buffer = InOutBuf::new(plaintext, ciphertext).map_err(opaque)?;
@@ -74,8 +72,7 @@ impl GcmKey {
         tag: &[u8; TAG_LEN],
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        self.open_or_leave(iv, aad, ciphertext, tag, out)
-            .inspect_err(|_| out.fill(0))
+        self.open_or_leave(iv, aad, ciphertext, tag, out).inspect_err(|_| out.fill(0))
     }
 
     fn open_or_leave(
@@ -161,9 +158,7 @@ impl fmt::Debug for Hasher {
             State::Sha384(_) => Hash::Sha384,
             State::Sha512(_) => Hash::Sha512,
         };
-        f.debug_struct("Hasher")
-            .field("hash", &hash)
-            .finish_non_exhaustive()
+        f.debug_struct("Hasher").field("hash", &hash).finish_non_exhaustive()
     }
 }
 
@@ -198,9 +193,7 @@ impl AsRef<[u8]> for Digest {
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Digest")
-            .field("hash", &self.hash())
-            .finish_non_exhaustive()
+        f.debug_struct("Digest").field("hash", &self.hash()).finish_non_exhaustive()
     }
 }
 
@@ -234,15 +227,13 @@ impl SigningKey {
         // generator nor a fault that repeats can reveal the key.
         match (&self.0, &digest.0) {
             (Signing::P256(key), Output::Sha256(digest)) => {
-                let signature: p256::ecdsa::Signature = key
-                    .sign_prehash_with_rng(&mut SystemRng, digest)
-                    .map_err(opaque)?;
+                let signature: p256::ecdsa::Signature =
+                    key.sign_prehash_with_rng(&mut SystemRng, digest).map_err(opaque)?;
                 Ok(signature.to_der().as_bytes().to_vec())
             }
             (Signing::P384(key), Output::Sha384(digest)) => {
-                let signature: p384::ecdsa::Signature = key
-                    .sign_prehash_with_rng(&mut SystemRng, digest)
-                    .map_err(opaque)?;
+                let signature: p384::ecdsa::Signature =
+                    key.sign_prehash_with_rng(&mut SystemRng, digest).map_err(opaque)?;
                 Ok(signature.to_der().as_bytes().to_vec())
             }
             _ => Err(CryptoError),
@@ -300,9 +291,7 @@ impl fmt::Debug for VerifyingKey {
             Verifying::P256(_) => Curve::P256,
             Verifying::P384(_) => Curve::P384,
         };
-        f.debug_struct("VerifyingKey")
-            .field("curve", &curve)
-            .finish_non_exhaustive()
+        f.debug_struct("VerifyingKey").field("curve", &curve).finish_non_exhaustive()
     }
 }
 
@@ -312,9 +301,7 @@ pub(crate) struct RsaPublicKey(rsa::RsaPublicKey);
 impl RsaPublicKey {
     pub(crate) fn from_spki_der(der: &[u8]) -> Result<Self, CryptoError> {
         rsa_der::check_spki(der)?;
-        Ok(Self(
-            rsa::RsaPublicKey::from_public_key_der(der).map_err(opaque)?,
-        ))
+        Ok(Self(rsa::RsaPublicKey::from_public_key_der(der).map_err(opaque)?))
     }
 
     pub(crate) fn to_spki_der(&self) -> Result<Vec<u8>, CryptoError> {
@@ -363,9 +350,7 @@ impl RsaPrivateKey {
         let bits = usize::try_from(bits).map_err(opaque)?;
         // Key generation has no way to report a failing generator, so ask once before it can panic.
         random(&mut [0; 32])?;
-        Ok(Self(
-            rsa::RsaPrivateKey::new(&mut UnwrapErr(SystemRng), bits).map_err(opaque)?,
-        ))
+        Ok(Self(rsa::RsaPrivateKey::new(&mut UnwrapErr(SystemRng), bits).map_err(opaque)?))
     }
 
     pub(crate) fn from_pkcs8_der(der: &[u8]) -> Result<Self, CryptoError> {

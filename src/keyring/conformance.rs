@@ -31,7 +31,9 @@ pub async fn check_keyring<K: Keyring + ?Sized>(
     binds_context: bool,
 ) -> Result<(), KeyringFault> {
     for suite in AlgorithmSuite::ALL {
-        check_suite(keyring, binds_context, suite).await.map_err(|what| KeyringFault { suite, what })?;
+        check_suite(keyring, binds_context, suite)
+            .await
+            .map_err(|what| KeyringFault { suite, what })?;
     }
     Ok(())
 }
@@ -61,9 +63,9 @@ async fn check_suite<K: Keyring + ?Sized>(
     let unwrap = async |context: &EncryptionContext, edks: Vec<EncryptedDataKey>| {
         keyring.unwrap(&UnwrapRequest::new(suite, context.clone(), edks)).await
     };
-    let opened = unwrap(&context, own.clone()).await.map_err(|attempts| {
-        format!("it does not open what it wrapped: {attempts:?}")
-    })?;
+    let opened = unwrap(&context, own.clone())
+        .await
+        .map_err(|attempts| format!("it does not open what it wrapped: {attempts:?}"))?;
     ensure(opened.key() == key, "it opens what it wrapped to another key")?;
 
     let foreign = EncryptedDataKey::new("waxseal-conformance", "nobody's", [0; 48]);

@@ -195,7 +195,10 @@ pub(crate) struct KeyName {
 
 impl KeyName {
     /// Spec: keyring-interface, "key provider ID".
-    pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Result<Self, Error> {
         let (namespace, name) = (namespace.into(), name.into());
         let unusable = |what, why| Err(ApiMisuse::KeyName { what, why }.into());
         if namespace.starts_with("aws-kms") {

@@ -120,14 +120,12 @@ impl RawAesKeyring {
         let Some((ciphertext, tag)) = edk.ciphertext().split_last_chunk::<TAG_LEN>() else {
             return Some(Err(UnwrapFailure::Malformed("it is shorter than its tag")));
         };
-        let opened = Secret::fill(ciphertext.len(), |out| {
-            self.key.open(iv, aad, ciphertext, tag, out)
-        });
+        let opened =
+            Secret::fill(ciphertext.len(), |out| self.key.open(iv, aad, ciphertext, tag, out));
         Some(match opened {
             Err(_) => Err(UnwrapFailure::Unauthentic),
-            Ok(key) => DataKey::try_from(key.expose()).map_err(|_| {
-                UnwrapFailure::Malformed("its content is not as long as a data key")
-            }),
+            Ok(key) => DataKey::try_from(key.expose())
+                .map_err(|_| UnwrapFailure::Malformed("its content is not as long as a data key")),
         })
     }
 }
@@ -144,7 +142,11 @@ impl LocalKeyring for RawAesKeyring {
             .seal(&iv, &aad, data_key.expose(), &mut ciphertext)
             .map_err(|_| Error::Backend("wrap the data key"))?;
         let info = join_raw_aes_info(name.as_bytes(), &iv);
-        materials.push_encrypted_data_key(EncryptedDataKey::new(namespace.as_bytes(), info, ciphertext))
+        materials.push_encrypted_data_key(EncryptedDataKey::new(
+            namespace.as_bytes(),
+            info,
+            ciphertext,
+        ))
     }
 
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {

@@ -221,7 +221,9 @@ impl EncryptionMaterials {
     /// [`Error::ApiMisuse`] if there is no data key yet, which this could not be a form of.
     pub fn push_encrypted_data_key(&mut self, edk: EncryptedDataKey) -> Result<(), Error> {
         if self.data_key.is_none() {
-            return Err(ApiMisuse::Materials("an encrypted data key came before the data key").into());
+            return Err(
+                ApiMisuse::Materials("an encrypted data key came before the data key").into()
+            );
         }
         self.encrypted_data_keys.push(edk);
         Ok(())

@@ -156,7 +156,12 @@ pub(crate) struct BodyAad {
 }
 
 impl BodyAad {
-    pub(crate) fn frame(message_id: &[u8], kind: FrameKind, sequence_number: u32, len: u64) -> Self {
+    pub(crate) fn frame(
+        message_id: &[u8],
+        kind: FrameKind,
+        sequence_number: u32,
+        len: u64,
+    ) -> Self {
         let content: &[u8] = match kind {
             FrameKind::Regular => b"AWSKMSEncryptionClient Frame",
             FrameKind::Final => b"AWSKMSEncryptionClient Final Frame",

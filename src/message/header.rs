@@ -107,11 +107,7 @@ impl Header {
         let count = u16::try_from(encrypted_data_keys.len()).map_err(|_| too_long())?;
         out.extend_from_slice(&count.to_be_bytes());
         for edk in encrypted_data_keys {
-            let EncryptedDataKey {
-                provider_id,
-                provider_info,
-                ciphertext,
-            } = edk;
+            let EncryptedDataKey { provider_id, provider_info, ciphertext } = edk;
             put_prefixed(&mut out, provider_id)?;
             put_prefixed(&mut out, provider_info)?;
             put_prefixed(&mut out, ciphertext)?;
@@ -387,17 +383,17 @@ impl HeaderParser {
 
     /// Parses the next part, whose bytes are there.
     fn step(&mut self) -> Result<(), Error> {
-        let mut reader = Fields {
-            rest: self.bytes.get(self.at..).unwrap_or_default(),
-            at: self.at,
-        };
+        let mut reader =
+            Fields { rest: self.bytes.get(self.at..).unwrap_or_default(), at: self.at };
         let next = match self.part {
             Part::Version => {
                 let [version] = reader.array()?;
                 match version {
                     1 => Part::Suite(MessageVersion::V1),
                     2 => Part::Suite(MessageVersion::V2),
-                    BASE64_FIRST if reader.rest.first().is_some_and(|b| BASE64_SECOND.contains(b)) => {
+                    BASE64_FIRST
+                        if reader.rest.first().is_some_and(|b| BASE64_SECOND.contains(b)) =>
+                    {
                         return Err(invalid(Malformed::Base64, 0));
                     }
                     found => return Err(invalid(Malformed::UnknownVersion { found }, 0)),
@@ -574,7 +570,8 @@ fn invalid(reason: Malformed, at: usize) -> Error {
 }
 
 fn too_long() -> Error {
-    crate::error::ApiMisuse::Materials("an encrypted data key does not fit the 16-bit lengths").into()
+    crate::error::ApiMisuse::Materials("an encrypted data key does not fit the 16-bit lengths")
+        .into()
 }
 
 fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {

@@ -157,7 +157,10 @@ mod tests {
                     assert_eq!((span.plaintext.start, span.ciphertext.start), (plain, sealed));
                     assert_eq!(span.kind == FrameKind::Final, n == count);
                     let content = span.plaintext.end - span.plaintext.start;
-                    assert_eq!(span.ciphertext.end - sealed, content + if n == count { 40 } else { 32 });
+                    assert_eq!(
+                        span.ciphertext.end - sealed,
+                        content + if n == count { 40 } else { 32 }
+                    );
                     for byte in span.plaintext.clone() {
                         assert_eq!(layout.frame_of(byte).unwrap(), n);
                     }

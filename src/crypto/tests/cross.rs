@@ -8,10 +8,7 @@ fn gcm_ciphertexts_are_equal() {
     let (plaintext, aad) = ([0x5a; 600], [0xa5; 40]);
     for key_len in [16, 24, 32] {
         let key = vec![7; key_len];
-        let (a, b) = (
-            AwsLc::gcm_key(&key).unwrap(),
-            RustCrypto::gcm_key(&key).unwrap(),
-        );
+        let (a, b) = (AwsLc::gcm_key(&key).unwrap(), RustCrypto::gcm_key(&key).unwrap());
         for len in (0..=66).chain([127, 128, 129, 255, 256, 257, 600]) {
             let iv = [u8::try_from(len % 251).unwrap(); 12];
             let aad = &aad[..len % aad.len()];
@@ -26,14 +23,9 @@ fn gcm_ciphertexts_are_equal() {
 #[test]
 fn hkdf_outputs_are_equal() {
     for hash in HASHES {
-        for (salt, input_key, info) in [
-            (0, 0, 0),
-            (0, 32, 1),
-            (32, 32, 66),
-            (64, 16, 81),
-            (200, 48, 500),
-            (1, 300, 80),
-        ] {
+        for (salt, input_key, info) in
+            [(0, 0, 0), (0, 32, 1), (32, 32, 66), (64, 16, 81), (200, 48, 500), (1, 300, 80)]
+        {
             for len in [0, 1, 32, 48, 64, 65, 1000] {
                 let (salt, input_key) = (vec![1; salt], vec![2; input_key]);
                 let info: [&[u8]; 2] = [&vec![3; info], b"end"];
@@ -51,10 +43,8 @@ fn digests_are_equal() {
     let data = [0x5a; 300];
     for hash in HASHES {
         for len in 0..=data.len() {
-            let (x, y) = (
-                AwsLc::digest(hash, &data[..len]),
-                RustCrypto::digest(hash, &data[..len]),
-            );
+            let (x, y) =
+                (AwsLc::digest(hash, &data[..len]), RustCrypto::digest(hash, &data[..len]));
             assert_eq!(x.as_ref(), y.as_ref());
         }
     }
@@ -89,10 +79,7 @@ fn one_decrypts_what_the_other_encrypts() {
                 for len in [0, 32, B::public_modulus_len(&public) - overhead] {
                     let plaintext = vec![0; len];
                     let ciphertext = B::encrypt(&public, padding, &plaintext).unwrap();
-                    assert_eq!(
-                        *A::decrypt(&private, padding, &ciphertext).unwrap(),
-                        plaintext
-                    );
+                    assert_eq!(*A::decrypt(&private, padding, &ciphertext).unwrap(), plaintext);
                 }
             }
         }
@@ -132,17 +119,11 @@ fn changed_rsa_keys_get_the_same_answer() {
         })
     };
     for (at, spki) in changes(der(public), 1) {
-        let (a, b) = (
-            AwsLc::rsa_public_key(&spki),
-            RustCrypto::rsa_public_key(&spki),
-        );
+        let (a, b) = (AwsLc::rsa_public_key(&spki), RustCrypto::rsa_public_key(&spki));
         assert_eq!(a.is_ok(), b.is_ok(), "{at}");
     }
     for (at, pkcs8) in changes(der(private), 13) {
-        let (a, b) = (
-            AwsLc::rsa_private_key(&pkcs8),
-            RustCrypto::rsa_private_key(&pkcs8),
-        );
+        let (a, b) = (AwsLc::rsa_private_key(&pkcs8), RustCrypto::rsa_private_key(&pkcs8));
         assert_eq!(a.is_ok(), b.is_ok(), "{at}");
     }
 }
@@ -157,10 +138,7 @@ fn wrong_pkcs1_padding_reveals_nothing() {
     assert!(AwsLc::decrypt(&key, RsaPadding::Pkcs1, &ciphertext).is_err());
     let key = RustCrypto::rsa_private_key(&der(pkcs8)).unwrap();
     let once = RustCrypto::decrypt(&key, RsaPadding::Pkcs1, &ciphertext).unwrap();
-    assert_eq!(
-        once,
-        RustCrypto::decrypt(&key, RsaPadding::Pkcs1, &ciphertext).unwrap()
-    );
+    assert_eq!(once, RustCrypto::decrypt(&key, RsaPadding::Pkcs1, &ciphertext).unwrap());
 }
 
 const HASHES: [Hash; 3] = [Hash::Sha256, Hash::Sha384, Hash::Sha512];

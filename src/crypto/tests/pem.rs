@@ -36,36 +36,22 @@ fn written_as_openssl_writes() {
     let public = rsa_public_key_from_pem(PKCS1_PUBLIC).unwrap();
     assert_eq!(rsa_public_key_to_pem(&public).unwrap(), SPKI);
     let ciphertext = public.encrypt(RsaPadding::OaepSha256, b"data key").unwrap();
-    let plaintext = private
-        .decrypt(RsaPadding::OaepSha256, &ciphertext)
-        .unwrap();
+    let plaintext = private.decrypt(RsaPadding::OaepSha256, &ciphertext).unwrap();
     assert_eq!(plaintext.as_slice(), b"data key");
 }
 
 #[test]
 fn refused_private_keys() {
     for (pem, expected) in [
-        (
-            include_str!("data/rsa2048.encrypted.pem"),
-            PemError::Encrypted,
-        ),
-        (
-            include_str!("data/rsa2048.legacy-encrypted.pem"),
-            PemError::Encrypted,
-        ),
+        (include_str!("data/rsa2048.encrypted.pem"), PemError::Encrypted),
+        (include_str!("data/rsa2048.legacy-encrypted.pem"), PemError::Encrypted),
         (SPKI, PemError::Public),
         (PKCS1_PUBLIC, PemError::Public),
         (CERTIFICATE, PemError::Certificate),
         (include_str!("data/p256.pkcs8.pem"), PemError::EllipticCurve),
         (include_str!("data/p256.sec1.pem"), PemError::EllipticCurve),
-        (
-            include_str!("data/ed25519.pkcs8.pem"),
-            algorithm("1.3.101.112"),
-        ),
-        (
-            include_str!("data/rsapss2048.pkcs8.pem"),
-            algorithm("1.2.840.113549.1.1.10"),
-        ),
+        (include_str!("data/ed25519.pkcs8.pem"), algorithm("1.3.101.112")),
+        (include_str!("data/rsapss2048.pkcs8.pem"), algorithm("1.2.840.113549.1.1.10")),
     ] {
         assert_eq!(rsa_private_key_from_pem(pem).unwrap_err(), expected);
     }
@@ -76,21 +62,12 @@ fn refused_public_keys() {
     for (pem, expected) in [
         (PKCS8, PemError::Private),
         (PKCS1, PemError::Private),
-        (
-            include_str!("data/rsa2048.encrypted.pem"),
-            PemError::Private,
-        ),
-        (
-            include_str!("data/rsa2048.legacy-encrypted.pem"),
-            PemError::Private,
-        ),
+        (include_str!("data/rsa2048.encrypted.pem"), PemError::Private),
+        (include_str!("data/rsa2048.legacy-encrypted.pem"), PemError::Private),
         (CERTIFICATE, PemError::Certificate),
         (include_str!("data/p256.spki.pem"), PemError::EllipticCurve),
         (include_str!("data/p256.sec1.pem"), PemError::EllipticCurve),
-        (
-            include_str!("data/rsapss2048.spki.pem"),
-            algorithm("1.2.840.113549.1.1.10"),
-        ),
+        (include_str!("data/rsapss2048.spki.pem"), algorithm("1.2.840.113549.1.1.10")),
     ] {
         assert_eq!(rsa_public_key_from_pem(pem).unwrap_err(), expected);
     }
@@ -104,9 +81,7 @@ fn refused_sizes() {
         if (2048..=8192).contains(&bits) {
             assert_eq!((private, public), (Ok(()), Ok(())));
         } else {
-            let expected = Err(PemError::Size {
-                bits: u32::try_from(bits).unwrap(),
-            });
+            let expected = Err(PemError::Size { bits: u32::try_from(bits).unwrap() });
             assert_eq!((private, public), (expected.clone(), expected));
         }
     }
@@ -121,22 +96,13 @@ fn refused_texts() {
         // The base64 alone, and the DER in disguise.
         (PKCS8.lines().nth(1).unwrap().to_owned(), PemError::NotPem),
         (PKCS8.replace("-----END", "----END"), PemError::NotPem),
-        (
-            PKCS8.replace("END PRIVATE", "END RSA PRIVATE"),
-            PemError::NotPem,
-        ),
+        (PKCS8.replace("END PRIVATE", "END RSA PRIVATE"), PemError::NotPem),
         (PKCS8[..PKCS8.len() / 2].to_owned(), PemError::NotPem),
         (PKCS8.replacen("MII", "M!I", 1), PemError::NotPem),
-        (
-            relabelled("OPENSSH PRIVATE KEY"),
-            label("OPENSSH PRIVATE KEY"),
-        ),
+        (relabelled("OPENSSH PRIVATE KEY"), label("OPENSSH PRIVATE KEY")),
         (relabelled(""), label("")),
         (relabelled("RSA PRIVATE KEY"), PemError::Malformed),
-        (
-            PKCS1.replace("RSA PRIVATE KEY", "PRIVATE KEY"),
-            PemError::Malformed,
-        ),
+        (PKCS1.replace("RSA PRIVATE KEY", "PRIVATE KEY"), PemError::Malformed),
         (
             "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n".to_owned(),
             PemError::Malformed,
@@ -152,18 +118,11 @@ fn refused_texts() {
             PemError::Malformed,
         ),
     ] {
-        assert_eq!(
-            rsa_private_key_from_pem(&pem).unwrap_err(),
-            expected,
-            "{pem}"
-        );
+        assert_eq!(rsa_private_key_from_pem(&pem).unwrap_err(), expected, "{pem}");
     }
     assert_eq!(rsa_public_key_from_pem("").unwrap_err(), PemError::NotPem);
     let request = SPKI.replace("PUBLIC KEY", "CERTIFICATE REQUEST");
-    assert_eq!(
-        rsa_public_key_from_pem(&request).unwrap_err(),
-        label("CERTIFICATE REQUEST")
-    );
+    assert_eq!(rsa_public_key_from_pem(&request).unwrap_err(), label("CERTIFICATE REQUEST"));
 }
 
 #[test]
@@ -172,10 +131,7 @@ fn reasons_are_sentences() {
         PemError::Size { bits: 1024 }.to_string(),
         "the RSA modulus has 1024 bits, and only 2048 to 8192 bits are supported"
     );
-    assert_eq!(
-        label("DSA KEY").to_string(),
-        "the PEM label \"DSA KEY\" is not supported"
-    );
+    assert_eq!(label("DSA KEY").to_string(), "the PEM label \"DSA KEY\" is not supported");
     assert_eq!(
         algorithm("1.3.101.112").to_string(),
         "the key is not an RSA encryption key (algorithm 1.3.101.112)"
@@ -200,27 +156,18 @@ fn variations(pem: &str) -> Vec<String> {
 
 fn wrapped_at(pem: &str, width: usize) -> String {
     let lines: Vec<_> = pem.lines().collect();
-    let [begin, body @ .., end] = lines.as_slice() else {
-        unreachable!()
-    };
+    let [begin, body @ .., end] = lines.as_slice() else { unreachable!() };
     let body: Vec<_> = body.concat().into_bytes();
-    let body: Vec<_> = body
-        .chunks(width)
-        .map(|line| str::from_utf8(line).unwrap())
-        .collect();
+    let body: Vec<_> = body.chunks(width).map(|line| str::from_utf8(line).unwrap()).collect();
     format!("{begin}\n{}\n{end}\n", body.join("\n"))
 }
 
 fn algorithm(oid: &str) -> PemError {
-    PemError::Algorithm {
-        oid: oid.parse().unwrap(),
-    }
+    PemError::Algorithm { oid: oid.parse().unwrap() }
 }
 
 fn label(label: &str) -> PemError {
-    PemError::Label {
-        label: label.to_owned(),
-    }
+    PemError::Label { label: label.to_owned() }
 }
 
 const PKCS8: &str = include_str!("data/rsa2048.pkcs8.pem");

