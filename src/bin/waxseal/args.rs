@@ -166,25 +166,24 @@ pub(crate) struct Inspect {
     pub(crate) input: Option<PathBuf>,
 }
 
-const KEYS: &str = "\
+pub(crate) const KEYS: &str = "\
 KEY is one of
   raw-aes:namespace=NS,name=NAME,file=PATH
   raw-rsa:namespace=NS,name=NAME,padding=PADDING,public=PATH
   raw-rsa:namespace=NS,name=NAME,padding=PADDING,private=PATH
 
-PADDING is pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512. Both public= and private= may be \
-given. Namespace and name are written in each message, and are how a key is found again. Commas and \
-percent signs in a value are written %2C and %25, and any other byte may be written so, too.
+PADDING is pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512; both
+public= and private= may be given. Namespace and name are written in each
+message, and are how a key is found again. A comma in a value is written %2C
+and a percent sign %25; any other byte may be written so, too.
 
-An AES key file holds 16, 24 or 32 bytes. A file of exactly 32, 48 or 64 hexadecimal digits holds them in \
-that form; otherwise a file of exactly 24, 32 or 44 characters that is the Base64 of so many bytes holds \
-them in that form; either may end in a newline. Any other file is the key itself. RSA keys are PEM: \
-PKCS #8 or PKCS #1, not encrypted.
+An AES key file holds 16, 24 or 32 bytes. A file of exactly 32, 48 or 64
+hexadecimal digits holds them in that form; otherwise, a file that is exactly
+the Base64 of so many bytes (24, 32 or 44 characters) holds them in that form;
+either may end in a newline. Any other file is the key itself. RSA keys are
+PEM, PKCS #8 or PKCS #1, not encrypted.";
 
-Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 3 not a valid message, 4 no key opens it or \
-a key cannot wrap, 5 authentication failed, 6 refused by policy.";
-
-const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  input or output failed

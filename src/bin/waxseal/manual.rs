@@ -5,8 +5,9 @@ use std::io;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
-use crate::args::Cli;
+use crate::args::{Cli, EXIT_CODES, KEYS};
 use crate::failure::Failure;
 use crate::output;
 
@@ -44,6 +45,11 @@ fn render() -> io::Result<String> {
             .replace(".SH OPTIONS", ".PP");
         page.extend_from_slice(section.as_bytes());
     }
-    man.render_extra_section(&mut page)?;
+    for (name, text) in [("KEYS", KEYS), ("EXIT STATUS", EXIT_CODES)] {
+        let mut section = Roff::new();
+        // Their lines are laid out already.
+        section.control("SH", [name]).control("nf", []).text([roman(text)]).control("fi", []);
+        section.to_writer(&mut page)?;
+    }
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
