@@ -55,6 +55,7 @@ mod io;
 mod keyring;
 mod materials;
 mod message;
+mod output;
 mod policy;
 mod secret;
 mod suite;

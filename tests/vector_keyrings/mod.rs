@@ -1,0 +1,6 @@
+pub fn keyring(
+    _: &serde_json::Value,
+    _: &serde_json::Value,
+) -> Option<Box<dyn waxseal::LocalKeyring>> {
+    None
+}
