@@ -164,7 +164,7 @@ impl RawRsaKeyring {
     }
 
     /// `None` if it is another keyring's.
-    fn open(&self, edk: &EncryptedDataKey) -> Option<Result<DataKey, UnwrapFailure>> {
+    fn open(&self, edk: &EncryptedDataKey, len: usize) -> Option<Result<DataKey, UnwrapFailure>> {
         let KeyName { namespace, name } = &self.key_name;
         if edk.provider_id() != namespace.as_bytes() || edk.provider_info() != name.as_bytes() {
             return None;
@@ -172,11 +172,13 @@ impl RawRsaKeyring {
         let Some(RsaPrivateKey(private)) = &self.private else {
             return Some(Err(UnwrapFailure::NoPrivateKey));
         };
-        // One answer for bad padding and for a content of the wrong length, so that neither tells
-        // anything about the other.
+        // One answer for bad padding and for content of the wrong length, so that neither tells anything
+        // about the other; the length matters all the more as one backend answers bad PKCS#1 v1.5 padding
+        // with junk of a random length.
         let key = private
             .decrypt(self.padding, edk.ciphertext())
             .ok()
+            .filter(|key| key.len() == len)
             .and_then(|key| DataKey::try_from(&key[..]).ok());
         Some(key.ok_or(UnwrapFailure::Unauthentic))
     }
@@ -206,7 +208,8 @@ impl LocalKeyring for RawRsaKeyring {
 
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let description = self.key_name.description("raw RSA");
-        request.first_opened(&description, |edk| self.open(edk))
+        let len = request.suite().data_key_len();
+        request.first_opened(&description, |edk| self.open(edk, len))
     }
 }
 

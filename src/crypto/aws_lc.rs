@@ -1,0 +1,360 @@
+//! The backend on AWS-LC.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::encoding::{
+    AsBigEndian, AsDer, EcPublicKeyCompressedBin, Pkcs8V1Der, PublicKeyX509Der,
+};
+use aws_lc_rs::error::{KeyRejected, Unspecified};
+use aws_lc_rs::rsa::{
+    KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384,
+    OAEP_SHA512_MGF1SHA512, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
+};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair, ParsedPublicKey};
+use aws_lc_rs::{digest, hkdf as lc_hkdf};
+use zeroize::Zeroizing;
+
+use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, redacted, rsa_der};
+
+/// An AES-GCM key whose key schedule is ready.
+pub(crate) struct GcmKey(LessSafeKey);
+
+impl GcmKey {
+    /// Expands a key of 16, 24 or 32 bytes.
+    pub(crate) fn new(key: &[u8]) -> Result<Self, CryptoError> {
+        let algorithm = match key.len() {
+            16 => &AES_128_GCM,
+            24 => &AES_192_GCM,
+            32 => &AES_256_GCM,
+            _ => return Err(CryptoError),
+        };
+        Ok(Self(LessSafeKey::new(UnboundKey::new(algorithm, key)?)))
+    }
+
+    /// Writes the ciphertext and then the tag to `out`, exactly `TAG_LEN` longer than `plaintext`.
+    pub(crate) fn seal(
+        &self,
+        iv: &[u8; IV_LEN],
+        aad: &[u8],
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        let (ciphertext, tag) = out.split_at_mut_checked(plaintext.len()).ok_or(CryptoError)?;
+        self.0.seal_out_of_place_scatter(
+            Nonce::from(iv),
+            Aad::from(aad),
+            plaintext,
+            ciphertext,
+            &[],
+            tag,
+        )?;
+        Ok(())
+    }
+
+    /// Writes the plaintext to `out`, exactly as long as `ciphertext`.
+    ///
+    /// `out` is all zeros when this fails, whatever the reason.
+    pub(crate) fn open(
+        &self,
+        iv: &[u8; IV_LEN],
+        aad: &[u8],
+        ciphertext: &[u8],
+        tag: &[u8; TAG_LEN],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        self.0.open_separate_gather(Nonce::from(iv), Aad::from(aad), ciphertext, tag, out).map_err(
+            |error| {
+                out.fill(0);
+                error.into()
+            },
+        )
+    }
+}
+
+impl fmt::Debug for GcmKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "GcmKey")
+    }
+}
+
+/// HKDF: extracts with `salt`, expands with the concatenation of `info` to the length of `out`.
+pub(crate) fn hkdf(
+    hash: Hash,
+    salt: &[u8],
+    input_key: &[u8],
+    info: &[&[u8]],
+    out: &mut [u8],
+) -> Result<(), CryptoError> {
+    struct OutputLen(usize);
+
+    impl lc_hkdf::KeyType for OutputLen {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+
+    let algorithm = match hash {
+        Hash::Sha256 => lc_hkdf::HKDF_SHA256,
+        Hash::Sha384 => lc_hkdf::HKDF_SHA384,
+        Hash::Sha512 => lc_hkdf::HKDF_SHA512,
+    };
+    let key = lc_hkdf::Salt::new(algorithm, salt).extract(input_key);
+    Ok(key.expand(info, OutputLen(out.len()))?.fill(out)?)
+}
+
+/// A digest in the making.
+pub(crate) struct Hasher {
+    hash: Hash,
+    context: digest::Context,
+}
+
+impl Hasher {
+    pub(crate) fn new(hash: Hash) -> Self {
+        let algorithm = match hash {
+            Hash::Sha256 => &digest::SHA256,
+            Hash::Sha384 => &digest::SHA384,
+            Hash::Sha512 => &digest::SHA512,
+        };
+        Self { hash, context: digest::Context::new(algorithm) }
+    }
+
+    pub(crate) fn update(&mut self, data: &[u8]) {
+        self.context.update(data);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest { hash: self.hash, digest: self.context.finish() }
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+/// A finished digest, which remembers its hash function.
+pub(crate) struct Digest {
+    hash: Hash,
+    digest: digest::Digest,
+}
+
+impl AsRef<[u8]> for Digest {
+    fn as_ref(&self) -> &[u8] {
+        self.digest.as_ref()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Digest").field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+/// An ECDSA private key.
+pub(crate) struct SigningKey {
+    curve: Curve,
+    key: EcdsaKeyPair,
+}
+
+impl SigningKey {
+    pub(crate) fn generate(curve: Curve) -> Result<Self, CryptoError> {
+        let algorithm = match curve {
+            Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+        };
+        Ok(Self { curve, key: EcdsaKeyPair::generate(algorithm)? })
+    }
+
+    /// The public key as a compressed SEC 1 point.
+    pub(crate) fn public_key(&self) -> Result<Vec<u8>, CryptoError> {
+        let point: EcPublicKeyCompressedBin<'_> = self.key.public_key().as_be_bytes()?;
+        Ok(point.as_ref().to_vec())
+    }
+
+    /// Signs a digest of the curve's own hash function; the signature is DER.
+    pub(crate) fn sign(&self, digest: &Digest) -> Result<Vec<u8>, CryptoError> {
+        if digest.hash != self.curve.hash() {
+            return Err(CryptoError);
+        }
+        Ok(self.key.sign_digest(&digest.digest)?.as_ref().to_vec())
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "SigningKey")
+    }
+}
+
+/// An ECDSA public key.
+pub(crate) struct VerifyingKey {
+    curve: Curve,
+    key: ParsedPublicKey,
+}
+
+impl VerifyingKey {
+    /// Reads a compressed or uncompressed SEC 1 point.
+    pub(crate) fn new(curve: Curve, point: &[u8]) -> Result<Self, CryptoError> {
+        curve.check_point_form(point)?;
+        let algorithm = match curve {
+            Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1,
+            Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1,
+        };
+        Ok(Self { curve, key: ParsedPublicKey::new(algorithm, point)? })
+    }
+
+    /// Verifies a DER signature of a digest of the curve's own hash function.
+    pub(crate) fn verify(&self, digest: &Digest, der: &[u8]) -> Result<(), CryptoError> {
+        if digest.hash != self.curve.hash() {
+            return Err(CryptoError);
+        }
+        Ok(self.key.verify_digest_sig(&digest.digest, der)?)
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey").field("curve", &self.curve).finish_non_exhaustive()
+    }
+}
+
+/// An RSA public key.
+pub(crate) struct RsaPublicKey(PublicEncryptingKey);
+
+impl RsaPublicKey {
+    pub(crate) fn from_spki_der(der: &[u8]) -> Result<Self, CryptoError> {
+        rsa_der::check_spki(der)?;
+        Ok(Self(PublicEncryptingKey::from_der(der)?))
+    }
+
+    pub(crate) fn to_spki_der(&self) -> Result<Vec<u8>, CryptoError> {
+        let der: PublicKeyX509Der<'_> = self.0.as_der()?;
+        Ok(der.as_ref().to_vec())
+    }
+
+    pub(crate) fn encrypt(
+        &self,
+        padding: RsaPadding,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, CryptoError> {
+        let mut out = vec![0; self.modulus_len()];
+        let len = match oaep(padding) {
+            Some(oaep) => OaepPublicEncryptingKey::new(self.0.clone())?
+                .encrypt(oaep, plaintext, &mut out, None)?
+                .len(),
+            None => {
+                Pkcs1PublicEncryptingKey::new(self.0.clone())?.encrypt(plaintext, &mut out)?.len()
+            }
+        };
+        out.truncate(len);
+        Ok(out)
+    }
+
+    /// The length of the modulus, and so of every ciphertext.
+    pub(crate) fn modulus_len(&self) -> usize {
+        self.0.key_size_bytes()
+    }
+}
+
+impl fmt::Debug for RsaPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RsaPublicKey")
+            .field("modulus_len", &self.modulus_len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An RSA private key.
+pub(crate) struct RsaPrivateKey(PrivateDecryptingKey);
+
+impl RsaPrivateKey {
+    /// Makes a key of 2048, 3072 or 4096 bits.
+    pub(crate) fn generate(bits: u32) -> Result<Self, CryptoError> {
+        let size = match bits {
+            2048 => KeySize::Rsa2048,
+            3072 => KeySize::Rsa3072,
+            4096 => KeySize::Rsa4096,
+            _ => return Err(CryptoError),
+        };
+        Ok(Self(PrivateDecryptingKey::generate(size)?))
+    }
+
+    pub(crate) fn from_pkcs8_der(der: &[u8]) -> Result<Self, CryptoError> {
+        rsa_der::check_pkcs8(der)?;
+        Ok(Self(PrivateDecryptingKey::from_pkcs8(der)?))
+    }
+
+    pub(crate) fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let der: Pkcs8V1Der<'_> = self.0.as_der()?;
+        Ok(Zeroizing::new(der.as_ref().to_vec()))
+    }
+
+    pub(crate) fn public_key(&self) -> Result<RsaPublicKey, CryptoError> {
+        Ok(RsaPublicKey(self.0.public_key()))
+    }
+
+    pub(crate) fn decrypt(
+        &self,
+        padding: RsaPadding,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        if ciphertext.len() != self.modulus_len() {
+            return Err(CryptoError);
+        }
+        let mut out = Zeroizing::new(vec![0; self.modulus_len()]);
+        let len = match oaep(padding) {
+            Some(oaep) => OaepPrivateDecryptingKey::new(self.0.clone())?
+                .decrypt(oaep, ciphertext, &mut out, None)?
+                .len(),
+            None => {
+                Pkcs1PrivateDecryptingKey::new(self.0.clone())?.decrypt(ciphertext, &mut out)?.len()
+            }
+        };
+        // The rest of the allocation is cleared together with what is returned.
+        out.truncate(len);
+        Ok(out)
+    }
+
+    /// The length of the modulus, and so of every ciphertext.
+    pub(crate) fn modulus_len(&self) -> usize {
+        self.0.key_size_bytes()
+    }
+}
+
+impl fmt::Debug for RsaPrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "RsaPrivateKey")
+    }
+}
+
+/// Random bytes from inside the validated module.
+#[cfg(feature = "fips")]
+pub(super) fn random(out: &mut [u8]) -> Result<(), CryptoError> {
+    Ok(aws_lc_rs::rand::fill(out)?)
+}
+
+/// The OAEP parameters of a padding; `None` is PKCS #1 v1.5.
+fn oaep(padding: RsaPadding) -> Option<&'static OaepAlgorithm> {
+    match padding {
+        RsaPadding::Pkcs1 => None,
+        RsaPadding::OaepSha1 => Some(&OAEP_SHA1_MGF1SHA1),
+        RsaPadding::OaepSha256 => Some(&OAEP_SHA256_MGF1SHA256),
+        RsaPadding::OaepSha384 => Some(&OAEP_SHA384_MGF1SHA384),
+        RsaPadding::OaepSha512 => Some(&OAEP_SHA512_MGF1SHA512),
+    }
+}
+
+impl From<KeyRejected> for CryptoError {
+    fn from(_: KeyRejected) -> Self {
+        Self
+    }
+}
+
+impl From<Unspecified> for CryptoError {
+    fn from(_: Unspecified) -> Self {
+        Self
+    }
+}

@@ -1,0 +1,142 @@
+//! The only place that names a cryptographic backend.
+//!
+//! `aws_lc` and `rust_crypto` hold the same items. The crate uses AWS-LC when both are enabled, so
+//! turning `rustcrypto` on somewhere in the dependency graph changes nothing for another crate.
+
+#[cfg(not(any(feature = "aws-lc-rs", feature = "fips", feature = "rustcrypto")))]
+compile_error!(
+    "waxseal needs a cryptographic backend: enable the feature `aws-lc-rs` (default), `fips` or `rustcrypto`"
+);
+
+use std::fmt;
+
+#[cfg(any(feature = "aws-lc-rs", feature = "fips"))]
+mod aws_lc;
+mod pem;
+mod rsa_der;
+// With both backends on, this one is compiled for the tests that compare them.
+#[cfg(all(feature = "rustcrypto", any(test, not(any(feature = "aws-lc-rs", feature = "fips")))))]
+mod rust_crypto;
+#[cfg(test)]
+mod tests;
+
+#[cfg(any(feature = "aws-lc-rs", feature = "fips"))]
+use aws_lc as backend;
+#[cfg(all(feature = "rustcrypto", not(any(feature = "aws-lc-rs", feature = "fips"))))]
+use rust_crypto as backend;
+
+pub(crate) use backend::{
+    GcmKey, Hasher, RsaPrivateKey, RsaPublicKey, SigningKey, VerifyingKey, hkdf,
+};
+pub(crate) use pem::{
+    PemError, rsa_private_key_from_pem, rsa_private_key_to_pem, rsa_public_key_from_pem,
+    rsa_public_key_to_pem,
+};
+
+/// A cryptographic operation failed; opaque on purpose.
+///
+/// Why an authentication or a padding check failed is exactly what an attacker wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a cryptographic operation failed")]
+pub(crate) struct CryptoError;
+
+/// A hash function, for digests and for HKDF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Hash {
+    /// The length of a digest, in bytes.
+    #[cfg(test)]
+    pub(crate) fn output_len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// An elliptic curve for ECDSA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Curve {
+    P256,
+    P384,
+}
+
+impl Curve {
+    /// The hash function that signatures on this curve use.
+    pub(crate) fn hash(self) -> Hash {
+        match self {
+            Self::P256 => Hash::Sha256,
+            Self::P384 => Hash::Sha384,
+        }
+    }
+
+    fn field_len(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+        }
+    }
+
+    /// Refuses everything that does not look like a compressed or uncompressed point.
+    ///
+    /// The backends also read some of: hybrid points, the point at infinity, a whole
+    /// `SubjectPublicKeyInfo`.
+    fn check_point_form(self, point: &[u8]) -> Result<(), CryptoError> {
+        let len = match point.first() {
+            Some(2 | 3) => 1 + self.field_len(),
+            Some(4) => 1 + 2 * self.field_len(),
+            _ => return Err(CryptoError),
+        };
+        if point.len() == len { Ok(()) } else { Err(CryptoError) }
+    }
+}
+
+/// How RSA wraps a data key.
+///
+/// Every party that shares a key must use the same padding: nothing in a message says which one was
+/// used. New systems should take [`OaepSha256`](Self::OaepSha256) or longer; [`Pkcs1`](Self::Pkcs1)
+/// and [`OaepSha1`](Self::OaepSha1) are there to read and write what existing systems do.
+///
+/// OAEP uses an empty label, and MGF1 uses the same hash function as OAEP itself.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RsaPadding {
+    /// PKCS #1 v1.5 encryption padding.
+    ///
+    /// An attacker who can submit many messages and tell which of them fail to unwrap, by the error
+    /// or by the time it takes, can decrypt with the victim's key. Avoid it wherever both sides can
+    /// use OAEP.
+    Pkcs1,
+    /// OAEP with SHA-1 and MGF1 with SHA-1.
+    OaepSha1,
+    /// OAEP with SHA-256 and MGF1 with SHA-256.
+    OaepSha256,
+    /// OAEP with SHA-384 and MGF1 with SHA-384.
+    OaepSha384,
+    /// OAEP with SHA-512 and MGF1 with SHA-512.
+    OaepSha512,
+}
+
+/// Fills `out` with unpredictable bytes, from the operating system or from the validated module.
+pub(crate) fn random(out: &mut [u8]) -> Result<(), CryptoError> {
+    #[cfg(feature = "fips")]
+    return aws_lc::random(out);
+    #[cfg(not(feature = "fips"))]
+    getrandom::fill(out).map_err(|_| CryptoError)
+}
+
+/// `Debug` for a type that holds a secret: its name and nothing else.
+fn redacted(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    f.debug_struct(name).finish_non_exhaustive()
+}
+
+/// The length of a GCM initialization vector.
+pub(crate) const IV_LEN: usize = 12;
+/// The length of a GCM authentication tag.
+pub(crate) const TAG_LEN: usize = 16;
