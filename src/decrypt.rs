@@ -510,7 +510,7 @@ impl Decryptor {
     /// succeeds.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
         if self.state == State::Failed {
-            return Err(self.failure.take().unwrap_or(ApiMisuse::Poisoned.into()));
+            return Err(self.failure.take().unwrap_or_else(|| ApiMisuse::Poisoned.into()));
         }
         let mut rest = input;
         let mut output = Output::new(output);
@@ -568,7 +568,7 @@ impl Decryptor {
     pub(crate) fn check_end(&mut self) -> Result<(), Error> {
         let field = match self.state {
             State::Failed => {
-                return Err(self.failure.take().unwrap_or(ApiMisuse::Poisoned.into()));
+                return Err(self.failure.take().unwrap_or_else(|| ApiMisuse::Poisoned.into()));
             }
             State::Done if self.ready.is_empty() => return Ok(()),
             State::Done => {

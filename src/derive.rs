@@ -3,10 +3,7 @@
 use crate::crypto::{GcmKey, Hash, hkdf};
 use crate::error::Error;
 use crate::secret::{DataKey, Secret};
-use crate::suite::{AlgorithmSuite, Derivation};
-
-/// Length of the commit key in bytes.
-pub(crate) const COMMIT_KEY_LEN: usize = 32;
+use crate::suite::{AlgorithmSuite, COMMIT_KEY_LEN, Derivation};
 
 /// What a data key becomes for one message.
 #[derive(Debug)]

@@ -4,6 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::crypto::{Curve, Hash};
+/// Lengths in bytes that every suite shares.
+pub(crate) use crate::crypto::{IV_LEN, TAG_LEN};
+
+/// Length in bytes of the commit key, for the suites that have one.
+pub(crate) const COMMIT_KEY_LEN: usize = 32;
 
 /// An algorithm suite of the message format: which cipher, key derivation, commitment and signature.
 ///

@@ -15,12 +15,10 @@
 use std::fmt;
 
 use crate::context::EncryptionContext;
-use crate::crypto::{IV_LEN, TAG_LEN};
-use crate::derive::COMMIT_KEY_LEN;
 use crate::error::{Error, Excerpt, InvalidMessage, Malformed, PolicyError};
 use crate::message::to_u64;
 use crate::policy::Policy;
-use crate::suite::{AlgorithmSuite, MessageVersion};
+use crate::suite::{AlgorithmSuite, COMMIT_KEY_LEN, IV_LEN, MessageVersion, TAG_LEN};
 
 /// A parsed header.
 ///
