@@ -1,0 +1,51 @@
+//! A keyring of your own: here, a table of one-time keys that are kept elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use waxseal::{
+    Attempt, DataKey, EncryptedDataKey, EncryptionMaterials, Error, LocalKeyring, UnwrapFailure,
+    UnwrapRequest, UnwrappedDataKey, check_keyring,
+};
+
+/// Keeps data keys in a vault and puts only a ticket into the message.
+#[derive(Debug, Default)]
+struct Vault {
+    /// Ticket to data key and the context that it belongs to.
+    keys: Mutex<HashMap<Vec<u8>, (DataKey, Vec<u8>)>>,
+}
+
+impl LocalKeyring for Vault {
+    fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        let context = materials.context().encode().map_err(waxseal::ApiMisuse::Context)?;
+        let key = DataKey::try_from(materials.data_key_or_generate()?.expose())?;
+        let mut keys = self.keys.lock().unwrap();
+        let ticket = format!("ticket {}", keys.len()).into_bytes();
+        keys.insert(ticket.clone(), (key, context));
+        materials.push_encrypted_data_key(EncryptedDataKey::new("vault", "main", ticket))
+    }
+
+    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        let wanted = request.context().encode().unwrap_or_default();
+        let keys = self.keys.lock().unwrap();
+        request.first_opened("vault", |edk| {
+            // `None` says: not mine. `Some(Err(..))` says: mine, but it does not open.
+            (edk.provider_id() == b"vault").then(|| match keys.get(edk.ciphertext()) {
+                Some((key, context)) if *context == wanted => {
+                    DataKey::try_from(key.expose()).map_err(|e| UnwrapFailure::Other(e.into()))
+                }
+                _ => Err(UnwrapFailure::Unauthentic),
+            })
+        })
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let vault = Vault::default();
+    check_keyring(&vault, true).await?;
+    let message = waxseal::encrypt(b"hello", &vault).now()?;
+    assert_eq!(waxseal::decrypt(&message, &vault).now()?.plaintext(), b"hello");
+    println!("the vault does what every keyring must do");
+    Ok(())
+}
