@@ -100,3 +100,8 @@ pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
 pub mod tokio {
     pub use crate::io::tokio::{DecryptReader, EncryptReader, EncryptWriter, LockedReader};
 }
+
+/// The README's example must compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
