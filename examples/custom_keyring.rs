@@ -17,7 +17,7 @@ struct Vault {
 
 impl LocalKeyring for Vault {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        let context = materials.context().encode().map_err(waxseal::ApiMisuse::Context)?;
+        let context = materials.context().encode()?;
         let key = DataKey::try_from(materials.data_key_or_generate()?.expose())?;
         let mut keys = self.keys.lock().unwrap();
         let ticket = format!("ticket {}", keys.len()).into_bytes();
@@ -28,14 +28,10 @@ impl LocalKeyring for Vault {
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let wanted = request.context().encode().unwrap_or_default();
         let keys = self.keys.lock().unwrap();
-        request.first_opened("vault", |edk| {
-            // `None` says: not mine. `Some(Err(..))` says: mine, but it does not open.
-            (edk.provider_id() == b"vault").then(|| match keys.get(edk.ciphertext()) {
-                Some((key, context)) if *context == wanted => {
-                    DataKey::try_from(key.expose()).map_err(|e| UnwrapFailure::Other(e.into()))
-                }
-                _ => Err(UnwrapFailure::Unauthentic),
-            })
+        let is_own = |edk: &EncryptedDataKey| edk.provider_id() == b"vault";
+        request.first_opened("vault", is_own, |edk| match keys.get(edk.ciphertext()) {
+            Some((key, context)) if *context == wanted => Ok(DataKey::try_from(key.expose())?),
+            _ => Err(UnwrapFailure::Unauthentic),
         })
     }
 }

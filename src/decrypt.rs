@@ -197,7 +197,7 @@ fn authenticate(
         return Err(Error::Unauthentic(Stage::Commitment));
     }
     let (unstored, _) = context.partition(|key| required_context_keys.contains(key));
-    let unstored = unstored.encode().map_err(ApiMisuse::Context)?;
+    let unstored = unstored.encode()?;
     let body = bytes.get(..body_len).unwrap_or_default();
     content
         .open(&auth.iv, &[body, &unstored].concat(), &[], &auth.tag, &mut [])

@@ -278,7 +278,7 @@ impl Encryptor {
             len: 0,
         };
         let mut bytes = header.encode_body()?;
-        let unstored = unstored.encode().map_err(ApiMisuse::Context)?;
+        let unstored = unstored.encode()?;
         let iv = [0; IV_LEN];
         let mut tag = [0; TAG_LEN];
         content

@@ -240,15 +240,12 @@ fn keyring(spec: &Value, keys: &Value) -> Result<Box<dyn LocalKeyring>, String> 
                 "oaep-sha512" => RsaPadding::OaepSha512,
                 other => return Err(format!("padding {other}")),
             };
+            // `public_only` describes the keyring that encrypted.
+            let key =
+                RsaPrivateKey::from_pem(key["private_pkcs8_pem"].as_str().unwrap_or_default());
+            let key = key.map_err(failed)?;
             let (namespace, name) = (text("namespace"), text("name"));
-            let pem = |field: &str| key[field].as_str().unwrap_or_default().to_owned();
-            Box::new(if spec["public_only"] == true {
-                let key = RsaPublicKey::from_pem(&pem("public_spki_pem")).map_err(failed)?;
-                RawRsaKeyring::public(namespace, name, padding, key).map_err(failed)?
-            } else {
-                let key = RsaPrivateKey::from_pem(&pem("private_pkcs8_pem")).map_err(failed)?;
-                RawRsaKeyring::private(namespace, name, padding, key).map_err(failed)?
-            })
+            Box::new(RawRsaKeyring::private(namespace, name, padding, key).map_err(failed)?)
         }
         "multi" => {
             let children = spec["children"].as_array().cloned().unwrap_or_default();

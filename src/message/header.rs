@@ -100,7 +100,7 @@ impl Header {
         }
         out.extend_from_slice(&suite.id().to_be_bytes());
         out.extend_from_slice(message_id);
-        let context = context.encode().map_err(crate::error::ApiMisuse::Context)?;
+        let context = context.encode()?;
         put_prefixed(&mut out, &context)?;
         let count = u16::try_from(encrypted_data_keys.len()).map_err(|_| too_long())?;
         out.extend_from_slice(&count.to_be_bytes());

@@ -53,12 +53,13 @@ pub(crate) fn keyring(spec: &Value, keys: &Value) -> Option<Box<dyn LocalKeyring
 trait Unwrap: Debug + Send + Sync {
     const DESCRIPTION: &'static str;
 
-    /// `None` if it is another keyring's.
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool;
+
     fn unwrap(
         &self,
         edk: &EncryptedDataKey,
         context: &EncryptionContext,
-    ) -> Option<Result<DataKey, UnwrapFailure>>;
+    ) -> Result<DataKey, UnwrapFailure>;
 }
 
 #[derive(Debug)]
@@ -66,15 +67,15 @@ struct DecryptOnly<K>(K);
 
 impl<K: Unwrap> LocalKeyring for DecryptOnly<K> {
     fn wrap_now(&self, _: &mut EncryptionMaterials) -> Result<(), Error> {
-        Err(Error::Keyring(KeyringError::Wrap {
-            keyring: K::DESCRIPTION.to_owned(),
-            reason: "it only decrypts".to_owned(),
-            source: None,
-        }))
+        Err(KeyringError::wrap(K::DESCRIPTION, "it only decrypts").into())
     }
 
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
-        request.first_opened(K::DESCRIPTION, |edk| self.0.unwrap(edk, request.context()))
+        request.first_opened(
+            K::DESCRIPTION,
+            |edk| self.0.is_own(edk),
+            |edk| self.0.unwrap(edk, request.context()),
+        )
     }
 }
 
@@ -92,12 +93,16 @@ impl StaticDataKey {
 impl Unwrap for StaticDataKey {
     const DESCRIPTION: &'static str = "static data key keyring";
 
+    fn is_own(&self, _: &EncryptedDataKey) -> bool {
+        true
+    }
+
     fn unwrap(
         &self,
         _: &EncryptedDataKey,
         _: &EncryptionContext,
-    ) -> Option<Result<DataKey, UnwrapFailure>> {
-        Some(data_key(self.0.expose()))
+    ) -> Result<DataKey, UnwrapFailure> {
+        data_key(self.0.expose())
     }
 }
 
@@ -122,22 +127,23 @@ impl EmulatedKms {
 impl Unwrap for EmulatedKms {
     const DESCRIPTION: &'static str = "emulated AWS KMS keyring";
 
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
+        edk.provider_id() == b"aws-kms" && edk.provider_info() == self.arn.as_bytes()
+    }
+
     fn unwrap(
         &self,
         edk: &EncryptedDataKey,
         context: &EncryptionContext,
-    ) -> Option<Result<DataKey, UnwrapFailure>> {
-        if edk.provider_id() != b"aws-kms" || edk.provider_info() != self.arn.as_bytes() {
-            return None;
-        }
+    ) -> Result<DataKey, UnwrapFailure> {
         let parts = edk.ciphertext().strip_prefix(self.key_id.as_bytes());
         let parts = parts.and_then(|rest| rest.split_first_chunk());
         let parts = parts.and_then(|(iv, rest)| Some((iv, rest.split_first_chunk::<TAG_LEN>()?)));
         let Some((iv, (tag, ciphertext))) = parts else {
-            return Some(Err(UnwrapFailure::Malformed("it is not a ciphertext of this key")));
+            return Err(UnwrapFailure::Malformed("it is not a ciphertext of this key"));
         };
         let aad = context.iter().flat_map(|(key, value)| [key, value]).collect::<String>();
-        Some(open(self.key.expose(), iv, aad.as_bytes(), &[ciphertext, tag].concat()))
+        open(self.key.expose(), iv, aad.as_bytes(), &[ciphertext, tag].concat())
     }
 }
 
@@ -164,30 +170,27 @@ impl BranchKey {
 impl Unwrap for BranchKey {
     const DESCRIPTION: &'static str = "hierarchical keyring";
 
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
+        edk.provider_id() == HIERARCHY && edk.provider_info() == self.id.as_bytes()
+    }
+
     fn unwrap(
         &self,
         edk: &EncryptedDataKey,
         context: &EncryptionContext,
-    ) -> Option<Result<DataKey, UnwrapFailure>> {
-        const PROVIDER: &[u8] = b"aws-kms-hierarchy";
-        if edk.provider_id() != PROVIDER || edk.provider_info() != self.id.as_bytes() {
-            return None;
-        }
+    ) -> Result<DataKey, UnwrapFailure> {
         let parts = edk.ciphertext().split_first_chunk::<16>();
         let parts = parts.and_then(|(salt, rest)| Some((salt, rest.split_first_chunk()?)));
         let Some((salt, (iv, rest))) = parts else {
-            return Some(Err(UnwrapFailure::Malformed("it is too short")));
+            return Err(UnwrapFailure::Malformed("it is too short"));
         };
         let Some(ciphertext) = rest.strip_prefix(&self.version[..]) else {
-            return Some(Err(UnwrapFailure::Malformed("it is of another version of the key")));
+            return Err(UnwrapFailure::Malformed("it is of another version of the key"));
         };
-        let context = match context.encode() {
-            Err(error) => return Some(Err(UnwrapFailure::Other(error.into()))),
-            Ok(bytes) => bytes,
-        };
-        let aad = [PROVIDER, self.id.as_bytes(), &self.version, &context].concat();
-        let key = derive::<Hmac<Sha256>, 32>(self.key.expose(), PROVIDER, salt);
-        Some(open(&key[..], iv, &aad, ciphertext))
+        let context = context.encode()?;
+        let aad = [HIERARCHY, self.id.as_bytes(), &self.version, &context].concat();
+        let key = derive::<Hmac<Sha256>, 32>(self.key.expose(), HIERARCHY, salt);
+        open(&key[..], iv, &aad, ciphertext)
     }
 }
 
@@ -223,6 +226,20 @@ where
     }
 }
 
+impl<C: Curve> Ecdh<C> {
+    /// The public keys of recipient, sender and the party that is not this one; `None` if it is neither.
+    fn parties<'e>(&self, edk: &'e EncryptedDataKey) -> Option<[&'e [u8]; 3]> {
+        let (recipient, sender) = split_ecdh_info(edk.provider_info())?;
+        let other = match self.peer.as_deref() {
+            None if recipient == self.own => sender,
+            Some(peer) if recipient == self.own && sender == peer => sender,
+            Some(peer) if recipient == peer && sender == self.own => recipient,
+            _ => return None,
+        };
+        Some([recipient, sender, other])
+    }
+}
+
 impl<C> Unwrap for Ecdh<C>
 where
     C: CurveArithmetic,
@@ -231,33 +248,27 @@ where
 {
     const DESCRIPTION: &'static str = "raw ECDH keyring";
 
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
+        matches!(edk.provider_id(), b"raw-ecdh" | b"aws-kms-ecdh") && self.parties(edk).is_some()
+    }
+
     fn unwrap(
         &self,
         edk: &EncryptedDataKey,
         context: &EncryptionContext,
-    ) -> Option<Result<DataKey, UnwrapFailure>> {
-        if !matches!(edk.provider_id(), b"raw-ecdh" | b"aws-kms-ecdh") {
-            return None;
-        }
-        let (recipient, sender) = split_ecdh_info(edk.provider_info())?;
-        let other = match self.peer.as_deref() {
-            None if recipient == self.own => sender,
-            Some(peer) if recipient == self.own && sender == peer => sender,
-            Some(peer) if recipient == peer && sender == self.own => recipient,
-            _ => return None,
+    ) -> Result<DataKey, UnwrapFailure> {
+        let Some([recipient, sender, other]) = self.parties(edk) else {
+            return Err(UnwrapFailure::Malformed("it is for other keys"));
         };
         let Ok(other) = PublicKey::<C>::from_sec1_bytes(other) else {
-            return Some(Err(UnwrapFailure::Malformed("the public key is not on the curve")));
+            return Err(UnwrapFailure::Malformed("the public key is not on the curve"));
         };
         let parts = edk.ciphertext().split_first_chunk::<32>();
         let parts = parts.and_then(|(salt, rest)| Some((salt, rest.split_first_chunk::<32>()?)));
         let Some((salt, (commitment, ciphertext))) = parts else {
-            return Some(Err(UnwrapFailure::Malformed("it is too short")));
+            return Err(UnwrapFailure::Malformed("it is too short"));
         };
-        let context = match context.encode() {
-            Err(error) => return Some(Err(UnwrapFailure::Other(error.into()))),
-            Ok(bytes) => bytes,
-        };
+        let context = context.encode()?;
         let fixed_info = [
             b"ecdh-key-derivation\0",
             self.curve.as_bytes(),
@@ -272,9 +283,9 @@ where
         let keys = derive::<Hmac<Sha384>, 64>(shared.raw_secret_bytes(), &fixed_info, salt);
         let (expected, key) = keys.split_at(commitment.len());
         if !bool::from(expected.ct_eq(commitment)) {
-            return Some(Err(UnwrapFailure::Unauthentic));
+            return Err(UnwrapFailure::Unauthentic);
         }
-        Some(open(key, &[0; IV_LEN], &fixed_info, ciphertext))
+        open(key, &[0; IV_LEN], &fixed_info, ciphertext)
     }
 }
 
@@ -289,6 +300,7 @@ fn split_ecdh_info(info: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.is_empty().then_some((recipient, sender))
 }
 
+const HIERARCHY: &[u8] = b"aws-kms-hierarchy";
 const IV_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 
@@ -306,7 +318,7 @@ fn open(
 }
 
 fn data_key(bytes: &[u8]) -> Result<DataKey, UnwrapFailure> {
-    DataKey::try_from(bytes).map_err(|error| UnwrapFailure::Other(error.into()))
+    Ok(DataKey::try_from(bytes)?)
 }
 
 /// The key derivation of NIST SP 800-108 in counter mode.
