@@ -11,26 +11,31 @@ use waxseal::{
 /// Keeps data keys in a vault and puts only a ticket into the message.
 #[derive(Debug, Default)]
 struct Vault {
-    /// Ticket to data key and the context that it belongs to.
-    keys: Mutex<HashMap<Vec<u8>, (DataKey, Vec<u8>)>>,
+    tickets: Mutex<HashMap<Vec<u8>, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: DataKey,
+    context: Vec<u8>,
 }
 
 impl LocalKeyring for Vault {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
         let context = materials.context().encode()?;
         let key = DataKey::try_from(materials.data_key_or_generate()?.expose())?;
-        let mut keys = self.keys.lock().unwrap();
-        let ticket = format!("ticket {}", keys.len()).into_bytes();
-        keys.insert(ticket.clone(), (key, context));
+        let mut tickets = self.tickets.lock().expect("nobody panics with the lock");
+        let ticket = format!("ticket {}", tickets.len()).into_bytes();
+        tickets.insert(ticket.clone(), Entry { key, context });
         materials.push_encrypted_data_key(EncryptedDataKey::new("vault", "main", ticket))
     }
 
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let wanted = request.context().encode().unwrap_or_default();
-        let keys = self.keys.lock().unwrap();
+        let tickets = self.tickets.lock().expect("nobody panics with the lock");
         let is_own = |edk: &EncryptedDataKey| edk.provider_id() == b"vault";
-        request.first_opened("vault", is_own, |edk| match keys.get(edk.ciphertext()) {
-            Some((key, context)) if *context == wanted => Ok(DataKey::try_from(key.expose())?),
+        request.first_opened("vault", is_own, |edk| match tickets.get(edk.ciphertext()) {
+            Some(entry) if entry.context == wanted => Ok(DataKey::try_from(entry.key.expose())?),
             _ => Err(UnwrapFailure::Unauthentic),
         })
     }

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use waxseal::{
     AesKey, DecryptReader, EncryptWriter, LocalMultiKeyring, RawAesKeyring, RawRsaKeyring,
@@ -20,10 +21,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let public = private.public_key()?;
     let rsa = RawRsaKeyring::public("quickstart", "rescue", RsaPadding::OaepSha256, public)?;
     let rescue = RawRsaKeyring::private("quickstart", "rescue", RsaPadding::OaepSha256, private)?;
-    let aes = std::sync::Arc::new(aes);
+    let aes = Arc::new(aes);
 
     // Encrypt, in constant memory.
-    let both = LocalMultiKeyring::generator(aes.clone()).child(rsa);
+    let both = LocalMultiKeyring::generator(Arc::clone(&aes)).child(rsa);
     let encryptor = waxseal::encryptor(&both).context([("file", plain)]).now()?;
     let mut writer = EncryptWriter::new(encryptor, File::create(&sealed)?);
     let len = io::copy(&mut File::open(plain)?, &mut writer)?;

@@ -113,12 +113,12 @@ fn sources() -> Vec<(String, PathBuf, String)> {
     files
         .into_iter()
         .map(|path| {
-            let relative = path.strip_prefix(&root).unwrap();
-            let first = relative.iter().next().unwrap().to_str().unwrap();
+            let relative = path.strip_prefix(&root).expect("it was found below the root");
+            let first = relative.iter().next().and_then(|name| name.to_str()).expect("a name");
             let module = first.trim_end_matches(".rs").to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-            let code = code.split("#[cfg(test)]\n#[expect").next().unwrap();
+            let text = fs::read_to_string(&path).expect("a source file");
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let code = code.split("#[cfg(test)]\n#[expect").next().unwrap_or_default();
             let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
             (module, path, lines.collect::<Vec<_>>().join("\n"))
         })
@@ -126,11 +126,11 @@ fn sources() -> Vec<(String, PathBuf, String)> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             // Unit tests of the backends are not part of the structure.
-            if path.file_name().unwrap() != "tests" {
+            if !path.ends_with("tests") {
                 collect(&path, files);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {

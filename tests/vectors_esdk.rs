@@ -13,7 +13,7 @@ use serde_json::Value;
 use waxseal::{
     AesKey, CommitmentPolicy, DecryptReader, EncryptionContext, Error, LocalKeyring,
     LocalMultiKeyring, Locked, Malformed, Policy, RawAesKeyring, RawRsaKeyring, RsaPadding,
-    RsaPrivateKey, RsaPublicKey, Stage,
+    RsaPrivateKey, Stage,
 };
 
 mod vector_keyrings;

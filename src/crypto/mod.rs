@@ -26,7 +26,7 @@ use aws_lc as backend;
 use rust_crypto as backend;
 
 pub(crate) use backend::{
-    GcmKey, Hasher, RsaPrivateKey, RsaPublicKey, SigningKey, VerifyingKey, hkdf,
+    GcmKey, Hasher, Prk, RsaPrivateKey, RsaPublicKey, SigningKey, VerifyingKey,
 };
 pub(crate) use pem::{
     PemError, rsa_private_key_from_pem, rsa_private_key_to_pem, rsa_public_key_from_pem,
