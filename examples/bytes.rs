@@ -19,7 +19,7 @@ fn main() -> Result<(), Error> {
 
     // Another tenant's message is refused, though the key would open it.
     let refused = waxseal::decrypt(&message, &keyring).require([("tenant", "43")]).now();
-    println!("refused: {}", refused.unwrap_err());
+    println!("refused: {}", refused.expect_err("it was of another tenant"));
 
     let secret = DbPassword { user: "app".into(), password: "hunter2".into() };
     let message = waxseal::encrypt_value(&secret, &keyring).now()?;

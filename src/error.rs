@@ -28,8 +28,8 @@ pub enum Error {
     #[error("the cryptographic backend failed to {0}")]
     Backend(&'static str),
     /// Reading or writing failed.
-    #[error("{0}")]
-    Io(#[source] IoFailure),
+    #[error(transparent)]
+    Io(IoFailure),
     /// The bytes are not a message: which field, which rule, at which offset.
     #[error(transparent)]
     InvalidMessage(#[from] InvalidMessage),
@@ -43,8 +43,8 @@ pub enum Error {
     #[error("the message is not authentic: {0} does not verify")]
     Unauthentic(Stage),
     /// A value could not be turned into CBOR or back.
-    #[error("{0}")]
-    Value(#[source] ValueError),
+    #[error(transparent)]
+    Value(ValueError),
 }
 
 /// An input or output error, with what was being done.
@@ -516,8 +516,8 @@ pub enum UnwrapFailure {
     #[error("the keyring has no private key")]
     NoPrivateKey,
     /// A service or device behind the keyring failed.
-    #[error("{0}")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The wrapping key or the encryption context is not the one that wrapped it.
     #[error("the wrapping key or the encryption context differs, or it was changed")]
     Unauthentic,
@@ -632,6 +632,17 @@ mod tests {
         let io = io::Error::from(Error::Unauthentic(Stage::Frame(3)));
         assert_eq!(io.kind(), io::ErrorKind::InvalidData);
         assert!(matches!(Error::from_io(io), Error::Unauthentic(Stage::Frame(3))));
+    }
+
+    #[test]
+    fn display_never_repeats_its_source() {
+        use std::error::Error as _;
+        let io = Error::io("reading the message", io::Error::other("the disk is gone"));
+        assert_eq!(io.to_string(), "reading the message failed");
+        assert_eq!(io.source().unwrap().to_string(), "the disk is gone");
+        let failure = UnwrapFailure::Other("the service is gone".into());
+        assert_eq!(failure.to_string(), "the service is gone");
+        assert!(failure.source().is_none());
     }
 
     #[test]
