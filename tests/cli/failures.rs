@@ -147,8 +147,9 @@ fn a_changed_message_is_5() {
     let folder = Folder::new();
     for suite in [UNSIGNED, SIGNED] {
         let mut message = message(b"hello", suite, &[]);
-        let last = waxseal::inspect(&message).unwrap().parsed().len() as usize + 21;
-        message[last] ^= 1;
+        // A final frame: two numbers, an IV, a length, and then the content.
+        let content = waxseal::inspect(&message).unwrap().parsed().len() as usize + 24;
+        message[content] ^= 1;
         folder.run_with(&["decrypt", "-k", KEY], &message).refuses(5, "frame 1 does not verify");
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
     let read = read_files(&keys, context_file);
     tree::each_file(files, suffix.as_deref(), ".encrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
+        target.check_new()?;
         target.check_binary()?;
         let mut encryptor =
             waxseal::encryptor(&keys.keyring).context(&context).policy(policy.clone());
@@ -52,6 +53,7 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
     let read = read_files(&keys, context_file);
     tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
+        target.check_new()?;
         input.show_progress();
         let name = input.name().to_owned();
         let reader = open(input, policy.clone(), &name)?

@@ -17,6 +17,7 @@ pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
     }
     // Whether it may be written comes first: making an RSA key takes seconds.
     let key_file = Target::file(out, *force, Mode::Secret)?;
+    key_file.check_new()?;
     match kind {
         KeyKind::Aes128 => write(key_file, AesKey::generate_128()?.expose())?.commit(),
         KeyKind::Aes192 => write(key_file, AesKey::generate_192()?.expose())?.commit(),
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
 fn rsa(bits: u32, out: &Path, force: bool, key_file: Target) -> Result<(), Failure> {
     let public_path = with_pub(out);
     let public_file = Target::file(&public_path, force, Mode::Usual)?;
+    public_file.check_new()?;
     let private = RsaPrivateKey::generate(bits)?;
     let public = write(public_file, private.public_key()?.to_pem()?.as_bytes())?;
     let private = write(key_file, private.to_pem()?.as_bytes())?;

@@ -26,7 +26,7 @@ pub(crate) enum Mode {
 }
 
 impl Target {
-    /// Refuses to write over anything without `force`, and never over what is not a file.
+    /// Refuses what is there and no file.
     pub(crate) fn file(path: &Path, force: bool, mode: Mode) -> Result<Self, Failure> {
         if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(Failure::refused(
@@ -34,10 +34,17 @@ impl Target {
                 "name a new file, or leave -o out and redirect standard output",
             ));
         }
-        if !force && path.symlink_metadata().is_ok() {
-            return Err(exists(path));
-        }
         Ok(Self::File { path: path.to_owned(), force, mode })
+    }
+
+    /// Refuses to replace a file without `force`. Whether this still holds is seen at the end.
+    pub(crate) fn check_new(&self) -> Result<(), Failure> {
+        match self {
+            Self::File { path, force: false, .. } if path.symlink_metadata().is_ok() => {
+                Err(exists(path))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses to put the output where anything is read from.

@@ -88,9 +88,8 @@ impl Names<'_> {
             ));
         }
         check_outside(&root, to)?;
-        let mut folders = vec![PathBuf::new()];
-        while let Some(folder) = folders.pop() {
-            let (source, target) = (from.join(&folder), to.join(&folder));
+        let mut folders = vec![(from.to_owned(), to.to_owned())];
+        while let Some((source, target)) = folders.pop() {
             fs::create_dir_all(&target).map_err(|error| {
                 Failure::io(&format!("cannot make the folder {}", shown(&target)), &error)
             })?;
@@ -105,7 +104,7 @@ impl Names<'_> {
                 let path = entry.path();
                 let kind = entry.file_type().map_err(|error| cannot_read(&path, error))?;
                 if kind.is_dir() {
-                    inner.push(folder.join(entry.file_name()));
+                    inner.push((path, target.join(entry.file_name())));
                 } else if kind.is_file() {
                     let output = target.join(self.output(entry.file_name()));
                     Input::open(Some(&path))
