@@ -611,16 +611,20 @@ impl Decryptor {
                     continue;
                 }
             };
-            if self.held.is_empty() {
+            // `out` shrinks only by what was opened: after an error nothing more counts as written.
+            let written = if self.held.is_empty() {
                 let (bytes, after) = rest.split_at(len);
-                *out = self.open(piece, bytes, std::mem::take(out))?;
+                let written = self.open(piece, bytes, out)?;
                 *rest = after;
+                written
             } else {
                 let mut bytes = std::mem::take(&mut self.held);
-                *out = self.open(piece, &bytes, std::mem::take(out))?;
+                let written = self.open(piece, &bytes, out)?;
                 bytes.clear();
                 self.held = bytes;
-            }
+                written
+            };
+            *out = std::mem::take(out).split_at_mut(written).1;
             self.offset = self.offset.saturating_add(to_u64(len));
         }
     }
@@ -647,13 +651,8 @@ impl Decryptor {
         })
     }
 
-    /// Opens a whole piece, straight into `out` if it may and fits; gives the rest of `out`.
-    fn open<'o>(
-        &mut self,
-        piece: Piece,
-        bytes: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<&'o mut [u8], Error> {
+    /// Opens a whole piece, straight into `out` if it may and fits; gives the number of bytes put there.
+    fn open(&mut self, piece: Piece, bytes: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let (content_len, last) = match piece {
             Piece::Frame(prefix) => (content_len(&prefix), prefix.kind == FrameKind::Final),
             Piece::Unframed(_) => (bytes.len().saturating_sub(UNFRAMED_PREFIX_LEN + 16), true),
@@ -663,16 +662,16 @@ impl Decryptor {
                 std::mem::replace(&mut self.transcript, spent).verify(signature)?;
                 self.withheld = false;
                 self.state = State::Done;
-                return Ok(out);
+                return Ok(0);
             }
         };
         self.transcript.update(bytes);
         let withheld = last && self.transcript.signs();
         let direct = !withheld && out.len() >= content_len;
-        let (plaintext, rest) = if direct {
-            out.split_at_mut(content_len)
+        let (plaintext, written) = if direct {
+            (out.split_at_mut(content_len).0, content_len)
         } else {
-            (self.ready.prepare(content_len), out)
+            (self.ready.prepare(content_len), 0)
         };
         match piece {
             Piece::Frame(prefix) => self.opener.open_frame(&prefix, bytes, plaintext)?,
@@ -690,7 +689,7 @@ impl Decryptor {
             _ if withheld => State::Footer,
             _ => State::Done,
         };
-        Ok(rest)
+        Ok(written)
     }
 }
 
