@@ -1,0 +1,599 @@
+//! Readers and writers between bad ones: interrupted, failing, ending anywhere.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use waxseal::{
+    AesKey, AlgorithmSuite, ApiMisuse, DecryptReader, Decryptor, EncryptReader, EncryptWriter,
+    Encryptor, Error, FrameKind, Locked, Malformed, Policy, PolicyError, RawAesKeyring,
+    SignedStreaming, encryptor,
+};
+
+/// What a [`Bad`] reader or writer does in a call.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Fail(ErrorKind),
+    /// At most so many bytes.
+    Pass(usize),
+}
+
+/// Goes through its turns again and again.
+#[derive(Debug)]
+struct Bad<'a, T> {
+    inner: T,
+    turns: &'a [Turn],
+    calls: usize,
+}
+
+impl<'a, T> Bad<'a, T> {
+    fn new(inner: T, turns: &'a [Turn]) -> Self {
+        Self { inner, turns, calls: 0 }
+    }
+
+    fn turn(&mut self, len: usize) -> io::Result<usize> {
+        let turn = self.turns[self.calls % self.turns.len()];
+        self.calls += 1;
+        match turn {
+            Turn::Fail(kind) => Err(io::Error::new(kind, Mark)),
+            Turn::Pass(most) => Ok(most.min(len)),
+        }
+    }
+}
+
+impl<T: Read> Read for Bad<'_, T> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let len = self.turn(out.len())?;
+        self.inner.read(&mut out[..len])
+    }
+}
+
+impl<T: Write> Write for Bad<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = self.turn(bytes.len())?;
+        self.inner.write(&bytes[..len])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// An error of the other side's own, to be found again.
+#[derive(Debug, thiserror::Error)]
+#[error("marked")]
+struct Mark;
+
+const ONE: Turn = Turn::Pass(1);
+const ALL: Turn = Turn::Pass(usize::MAX);
+const INTERRUPTED: Turn = Turn::Fail(ErrorKind::Interrupted);
+const WOULD_BLOCK: Turn = Turn::Fail(ErrorKind::WouldBlock);
+const UNSIGNED: AlgorithmSuite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+const SIGNED: AlgorithmSuite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384;
+
+fn keyring() -> RawAesKeyring {
+    RawAesKeyring::new("tests", "key", AesKey::try_from(&[5; 32][..]).unwrap()).unwrap()
+}
+
+fn start(suite: AlgorithmSuite, frame_len: u32) -> Encryptor {
+    encryptor(&keyring())
+        .suite(suite)
+        .frame_len(frame_len)
+        .unwrap()
+        .context([("tenant", "42")])
+        .now()
+        .unwrap()
+}
+
+fn message(suite: AlgorithmSuite, frame_len: u32, plaintext: &[u8]) -> Vec<u8> {
+    let keyring = keyring();
+    let encrypt = waxseal::encrypt(plaintext, &keyring).suite(suite).context([("tenant", "42")]);
+    encrypt.frame_len(frame_len).unwrap().now().unwrap().into_bytes()
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..=250).cycle().take(len).collect()
+}
+
+fn open(message: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(waxseal::decrypt(message, &keyring()).now()?.into_plaintext())
+}
+
+fn unlock<R: Read>(source: R) -> DecryptReader<R> {
+    let Ok(locked) = DecryptReader::open(source) else {
+        panic!("there is no header");
+    };
+    locked.unlock(&keyring()).now().unwrap()
+}
+
+fn decryptor(message: &[u8]) -> (Decryptor, &[u8]) {
+    let (locked, header_len) = Locked::read(message, Policy::default()).unwrap();
+    (locked.unlock(&keyring()).now().unwrap(), &message[header_len..])
+}
+
+/// Reads until the end or an error that is not of the source.
+fn read_through(mut reader: impl Read, room: usize) -> (Vec<u8>, Result<(), Error>) {
+    let (mut all, mut buffer) = (Vec::new(), vec![0; room]);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return (all, Ok(())),
+            Ok(len) => all.extend_from_slice(&buffer[..len]),
+            Err(error) if error.get_ref().is_some_and(|source| source.is::<Mark>()) => {}
+            Err(error) => return (all, Err(Error::from_io(error))),
+        }
+    }
+}
+
+fn is_truncation(error: &Error) -> bool {
+    matches!(error, Error::InvalidMessage(invalid) if invalid.is_truncation())
+}
+
+fn is_trailing(error: &Error) -> bool {
+    matches!(error, Error::InvalidMessage(invalid) if invalid.reason() == &Malformed::TrailingBytes)
+}
+
+fn misuse(error: &Error) -> &ApiMisuse {
+    match error {
+        Error::ApiMisuse(misuse) => misuse,
+        error => panic!("{error:?}"),
+    }
+}
+
+const PATTERNS: &[&[Turn]] = &[
+    &[ONE],
+    &[INTERRUPTED, ONE],
+    &[INTERRUPTED, ALL],
+    &[ALL, WOULD_BLOCK],
+    &[ONE, WOULD_BLOCK, Turn::Pass(3), Turn::Fail(ErrorKind::TimedOut)],
+    &[WOULD_BLOCK, WOULD_BLOCK, Turn::Pass(1000)],
+];
+
+#[test]
+fn readers_go_on_after_errors_of_their_source() {
+    let plaintext = pattern(1000);
+    for suite in [UNSIGNED, SIGNED] {
+        for (turns, room) in PATTERNS.iter().flat_map(|turns| [(turns, 1), (turns, 3000)]) {
+            let source = Bad::new(&plaintext[..], turns);
+            let (sealed, result) = read_through(EncryptReader::new(start(suite, 64), source), room);
+            result.unwrap();
+            assert_eq!(open(&sealed).unwrap(), plaintext);
+
+            // The header comes whole or not at all, so only interruptions are survived there.
+            let header_len = usize::try_from(waxseal::inspect(&sealed).unwrap().parsed().len());
+            let (header, body) = sealed.split_at(header_len.unwrap());
+            let source = header.chain(Bad::new(body, turns));
+            let (found, result) = read_through(unlock(source), room);
+            result.unwrap();
+            assert_eq!(found, plaintext);
+        }
+    }
+}
+
+#[test]
+fn a_header_survives_interruptions_and_reports_other_errors() {
+    let sealed = message(SIGNED, 64, b"hello");
+    for turns in [&[ONE][..], &[INTERRUPTED, ONE], &[INTERRUPTED, ALL]] {
+        let (found, result) = read_through(unlock(Bad::new(&sealed[..], turns)), 100);
+        result.unwrap();
+        assert_eq!(found, b"hello");
+    }
+    for calls in [1, 10, 100] {
+        let mut turns = vec![ONE; calls];
+        turns.push(Turn::Fail(ErrorKind::ConnectionReset));
+        let error = DecryptReader::open(Bad::new(&sealed[..], &turns)).unwrap_err();
+        let Error::Io(failure) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(failure.get_ref().kind(), ErrorKind::ConnectionReset);
+        assert!(failure.get_ref().get_ref().is_some_and(|source| source.is::<Mark>()));
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[test]
+fn an_error_of_a_source_passes_unchanged() {
+    let sealed = message(UNSIGNED, 64, &pattern(1000));
+    let broken = [Turn::Fail(ErrorKind::BrokenPipe)];
+    // One call for the header and what follows it in the buffer, then the error.
+    let turns = [Turn::Pass(500), broken[0]];
+    let mut reader = unlock(Bad::new(&sealed[..], &turns));
+    let mut all = Vec::new();
+    let error = reader.read_to_end(&mut all).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    assert!(error.get_ref().is_some_and(|source| source.is::<Mark>()));
+    assert!(matches!(Error::from_io(error), Error::Io(_)));
+    assert!(pattern(1000).starts_with(&all) && !all.is_empty());
+
+    let mut reader = EncryptReader::new(start(UNSIGNED, 64), Bad::new(io::repeat(7), &broken));
+    let mut buffer = [0; 4096];
+    let header_len = reader.read(&mut buffer).unwrap();
+    assert_eq!(u64::try_from(header_len).unwrap(), reader.header().len());
+    let error = reader.read(&mut buffer).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+
+    let mut writer = EncryptWriter::new(start(UNSIGNED, 64), Bad::new(Vec::new(), &broken));
+    assert_eq!(writer.write(b"hello").unwrap(), 5);
+    assert_eq!(writer.flush().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    let Error::Io(failure) = writer.finish().unwrap_err() else {
+        panic!("another error");
+    };
+    assert_eq!(failure.get_ref().kind(), ErrorKind::BrokenPipe);
+}
+
+/// What was sealed before a failed write is kept, so that the message goes on where it stopped.
+#[test]
+fn a_writer_goes_on_after_errors() {
+    let plaintext = pattern(1000);
+    for suite in [UNSIGNED, SIGNED] {
+        for turns in PATTERNS {
+            for step in [1, 63, 64, 65, 1000] {
+                // `finish` takes the writer, so what it writes to must work by then.
+                let sink = Bad::new(Vec::new(), turns);
+                let mut writer = EncryptWriter::new(start(suite, 64), Healing { sink, heals: 300 });
+                let mut rest = &plaintext[..];
+                while !rest.is_empty() {
+                    match writer.write(&rest[..step.min(rest.len())]) {
+                        Ok(taken) => rest = &rest[taken..],
+                        Err(error) => assert!(error.get_ref().is_some_and(|e| e.is::<Mark>())),
+                    }
+                }
+                while writer.flush().is_err() {}
+                assert_eq!(writer.header().suite(), suite);
+                let finished = loop_until_healed(writer);
+                assert_eq!(open(&finished).unwrap(), plaintext, "{turns:?} {step}");
+            }
+        }
+    }
+}
+
+/// Bad for so many calls, then good.
+#[derive(Debug)]
+struct Healing<'a> {
+    sink: Bad<'a, Vec<u8>>,
+    heals: usize,
+}
+
+impl Write for Healing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.sink.calls < self.heals {
+            return self.sink.write(bytes);
+        }
+        self.sink.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // An empty write is a call, too: flushing often enough heals it.
+        if self.sink.calls < self.heals {
+            self.sink.calls += 1;
+            return Err(io::Error::new(ErrorKind::WouldBlock, Mark));
+        }
+        Ok(())
+    }
+}
+
+fn loop_until_healed(writer: EncryptWriter<Healing<'_>>) -> Vec<u8> {
+    writer.finish().unwrap().sink.inner
+}
+
+#[test]
+fn a_writer_that_takes_nothing_is_an_error() {
+    let mut writer =
+        EncryptWriter::new(start(UNSIGNED, 64), Bad::new(Vec::new(), &[Turn::Pass(0)]));
+    assert_eq!(writer.write(b"hello").unwrap(), 5);
+    assert_eq!(writer.write(b"hello").unwrap_err().kind(), ErrorKind::WriteZero);
+    assert_eq!(writer.flush().unwrap_err().kind(), ErrorKind::WriteZero);
+    let Error::Io(failure) = writer.finish().unwrap_err() else {
+        panic!("another error");
+    };
+    assert_eq!(failure.get_ref().kind(), ErrorKind::WriteZero);
+}
+
+#[test]
+fn a_writer_without_finish_leaves_a_truncated_message() {
+    for suite in [UNSIGNED, SIGNED] {
+        for len in [1, 63, 64, 65, 1000] {
+            let mut sealed = Vec::new();
+            let mut writer = EncryptWriter::new(start(suite, 64), &mut sealed);
+            writer.write_all(&pattern(len)).unwrap();
+            writer.flush().unwrap();
+            drop(writer);
+            assert!(is_truncation(&open(&sealed).unwrap_err()));
+            let (found, result) = read_through(unlock(&sealed[..]), 1000);
+            assert!(is_truncation(&result.unwrap_err()));
+            // Whole frames only, and never the one that might have been the last.
+            assert_eq!(found, pattern((len - 1) / 64 * 64));
+        }
+    }
+}
+
+#[test]
+fn a_flush_in_the_middle_of_a_frame_changes_nothing() {
+    for suite in [UNSIGNED, SIGNED] {
+        let plaintext = pattern(200);
+        let mut writer = EncryptWriter::new(start(suite, 64), Vec::new());
+        for byte in &plaintext {
+            writer.write_all(&[*byte]).unwrap();
+            writer.flush().unwrap();
+        }
+        let sealed = writer.finish().unwrap();
+        assert_eq!(open(&sealed).unwrap(), plaintext);
+        if suite == UNSIGNED {
+            assert_eq!(sealed.len(), message(suite, 64, &plaintext).len());
+        }
+    }
+}
+
+#[test]
+fn empty_calls_do_no_harm() {
+    let mut writer = EncryptWriter::new(start(SIGNED, 64), Vec::new());
+    for _ in 0..3 {
+        assert_eq!(writer.write(b"").unwrap(), 0);
+        writer.flush().unwrap();
+    }
+    let sealed = writer.finish().unwrap();
+    assert_eq!(open(&sealed).unwrap(), b"");
+
+    let mut reader = EncryptReader::new(start(SIGNED, 64), &b"hello"[..]);
+    let (mut sealed, mut byte) = (Vec::new(), [0]);
+    loop {
+        assert_eq!(reader.read(&mut []).unwrap(), 0);
+        match reader.read(&mut byte).unwrap() {
+            0 => break,
+            _ => sealed.push(byte[0]),
+        }
+    }
+    let mut reader = unlock(&sealed[..]);
+    let mut plaintext = Vec::new();
+    loop {
+        assert_eq!(reader.read(&mut []).unwrap(), 0);
+        match reader.read(&mut byte).unwrap() {
+            0 => break,
+            _ => plaintext.push(byte[0]),
+        }
+    }
+    assert_eq!(plaintext, b"hello");
+    assert_eq!(reader.read(&mut []).unwrap(), 0);
+
+    let mut encryptor = start(SIGNED, 64);
+    assert_eq!(encryptor.update(b"", &mut []).unwrap(), Default::default());
+    assert_eq!(encryptor.update(b"x", &mut []).unwrap(), Default::default());
+    assert_eq!(encryptor.finish(&mut []).unwrap(), 0);
+    assert!(!encryptor.is_finished());
+}
+
+#[test]
+fn the_end_stays_the_end() {
+    let mut reader = EncryptReader::new(start(SIGNED, 64), &b"hello"[..]);
+    let mut sealed = Vec::new();
+    reader.read_to_end(&mut sealed).unwrap();
+    for _ in 0..3 {
+        assert_eq!(reader.read(&mut [0; 10]).unwrap(), 0);
+    }
+    let mut reader = unlock(&sealed[..]);
+    let mut plaintext = Vec::new();
+    reader.read_to_end(&mut plaintext).unwrap();
+    for _ in 0..3 {
+        assert_eq!(reader.read(&mut [0; 10]).unwrap(), 0);
+        assert_eq!(reader.read_to_end(&mut plaintext).unwrap(), 0);
+    }
+    assert_eq!(plaintext, b"hello");
+}
+
+/// A source may say that it has ended and go on later, as a terminal does: the end is the end.
+#[test]
+fn a_source_that_goes_on_after_its_end_is_not_asked() {
+    let turns = [ALL, Turn::Pass(0), ALL];
+    let source = Bad::new(io::repeat(7), &turns).take(100);
+    let mut reader = EncryptReader::new(start(UNSIGNED, 64), source);
+    let mut sealed = Vec::new();
+    reader.read_to_end(&mut sealed).unwrap();
+    assert_eq!(open(&sealed).unwrap(), [7; 100]);
+}
+
+#[test]
+fn a_source_may_end_anywhere_but_is_then_truncated() {
+    let plaintext = pattern(20);
+    for suite in [UNSIGNED, SIGNED] {
+        let sealed = message(suite, 8, &plaintext);
+        let header_len =
+            usize::try_from(waxseal::inspect(&sealed).unwrap().parsed().len()).unwrap();
+        for len in 0..sealed.len() {
+            let cut = &sealed[..len];
+            if len < header_len {
+                let error = DecryptReader::open(cut).unwrap_err();
+                assert!(is_truncation(&error), "{len}: {error:?}");
+                assert!(is_truncation(&waxseal::inspect_reader(cut).unwrap_err()));
+                continue;
+            }
+            let mut reader = unlock(cut);
+            let mut released = Vec::new();
+            let error = reader.read_to_end(&mut released).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+            assert!(is_truncation(&Error::from_io(error)), "{len}");
+            assert!(plaintext.starts_with(&released) && released.len() % 8 == 0, "{len}");
+            // It does not turn into an end by asking again.
+            for _ in 0..3 {
+                let error = Error::from_io(reader.read(&mut [0; 10]).unwrap_err());
+                assert_eq!(misuse(&error), &ApiMisuse::Poisoned);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_message_is_refused_by_every_reader() {
+    for suite in [UNSIGNED, SIGNED] {
+        let one = message(suite, 8, &pattern(20));
+        let two = [&one[..], &one].concat();
+        assert!(is_trailing(&open(&two).unwrap_err()));
+        for (turns, room) in [(&[ALL][..], 1000), (&[ALL], 1), (&[ONE], 1000), (&[ONE], 1)] {
+            let (released, result) = read_through(unlock(Bad::new(&two[..], turns)), room);
+            let error = result.unwrap_err();
+            assert!(is_trailing(&error), "{error:?}");
+            assert_eq!(released, pattern(20));
+        }
+        // Also where it comes in a call of its own, after the whole message was taken.
+        let (released, result) = read_through(unlock(one.chain(&one[..])), 1000);
+        assert!(is_trailing(&result.unwrap_err()));
+        assert_eq!(released, pattern(20));
+    }
+}
+
+#[test]
+fn requirements_are_checked_before_any_plaintext() {
+    let sealed = message(SIGNED, 8, &pattern(20));
+    let keyring = keyring();
+    let locked = || DecryptReader::open(&sealed[..]).unwrap().unlock(&keyring);
+    let error = locked().require([("tenant", "43")]).now().unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::ContextMismatch { .. })), "{error:?}");
+    let error = locked().require([("other", "x")]).now().unwrap_err();
+    let Error::Policy(PolicyError::ContextNotAuthenticated { key, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(key, "other");
+    let error = locked().require_keys(["tenant", "user"]).now().unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::ContextMissing { .. })), "{error:?}");
+    let (released, result) = read_through(
+        locked().require([("tenant", "42")]).require_keys(["tenant"]).now().unwrap(),
+        5,
+    );
+    result.unwrap();
+    assert_eq!(released, pattern(20));
+
+    let refuse = Policy::default().signed_streaming(SignedStreaming::Refuse);
+    let locked = DecryptReader::open_with(&sealed[..], refuse.clone()).unwrap();
+    let error = locked.unlock(&keyring).now().unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::SignedStreaming)), "{error:?}");
+    // At once is no stream.
+    assert!(waxseal::decrypt(&sealed, &keyring).policy(refuse).now().is_ok());
+
+    let short = Policy::default().max_frame_len(7);
+    let error = waxseal::decrypt(&sealed, &keyring).policy(short).now().unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::FrameLen { found: 8, limit: 7 })));
+}
+
+#[test]
+fn nothing_can_be_added_to_a_finished_message() {
+    let mut encryptor = start(SIGNED, 64);
+    let mut buffer = vec![0; 4096];
+    let mut written = encryptor.update(b"hello", &mut buffer).unwrap().written;
+    written += encryptor.finish(&mut buffer[written..]).unwrap();
+    assert!(encryptor.is_finished());
+    let error = encryptor.update(b"more", &mut [0; 10]).unwrap_err();
+    assert!(matches!(misuse(&error), ApiMisuse::Order(_)));
+    // Being told so does not spoil what is finished.
+    assert_eq!(encryptor.finish(&mut [0; 10]).unwrap(), 0);
+    assert!(encryptor.is_finished());
+    assert_eq!(open(&buffer[..written]).unwrap(), b"hello");
+}
+
+#[test]
+fn a_message_is_not_finished_before_it_was_taken() {
+    let sealed = message(UNSIGNED, 64, b"hello");
+    let (mut decryptor, body) = decryptor(&sealed);
+    let progress = decryptor.update(body, &mut [0; 2]).unwrap();
+    assert_eq!((progress.read, progress.written), (body.len(), 2));
+    let error = decryptor.finish().unwrap_err();
+    assert!(matches!(misuse(&error), ApiMisuse::Order(_)));
+
+    let mut encryptor = start(UNSIGNED, 64);
+    let mut message = Vec::new();
+    while !encryptor.is_finished() {
+        let mut byte = [0];
+        let written = encryptor.finish(&mut byte).unwrap();
+        assert_eq!(written, 1);
+        message.push(byte[0]);
+    }
+    assert_eq!(open(&message).unwrap(), b"");
+}
+
+#[test]
+fn frames_are_only_given_out_by_what_is_unused() {
+    let mut encryptor = start(UNSIGNED, 4);
+    encryptor.update(b"", &mut []).unwrap();
+    encryptor.update(b"", &mut [0; 1]).unwrap();
+    assert!(matches!(misuse(&encryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
+    for len in [1, 4, 5, 9] {
+        let mut encryptor = start(UNSIGNED, 4);
+        encryptor.update(&pattern(len), &mut [0; 4096]).unwrap();
+        assert!(matches!(misuse(&encryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
+    }
+    let mut encryptor = start(SIGNED, 4);
+    while !encryptor.is_finished() {
+        encryptor.finish(&mut [0; 4096]).unwrap();
+    }
+    assert!(matches!(misuse(&encryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
+
+    let sealed = message(UNSIGNED, 4, &pattern(9));
+    for taken in [1, 4, 36, 40, sealed.len()] {
+        let (mut decryptor, body) = decryptor(&sealed);
+        decryptor.update(&body[..taken.min(body.len())], &mut [0; 100]).unwrap();
+        assert!(matches!(misuse(&decryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
+    }
+    let (mut decryptor, _) = decryptor(&sealed);
+    decryptor.update(&[], &mut [0; 100]).unwrap();
+    assert!(decryptor.into_frames().is_ok());
+}
+
+#[test]
+fn a_sealer_refuses_what_would_be_no_frame() {
+    let parts = start(UNSIGNED, 4).into_frames().unwrap();
+    let seal = |n, kind, plaintext: &[u8]| {
+        let mut out = vec![0; parts.sealer.sealed_len(kind, plaintext.len())];
+        parts.sealer.seal(n, kind, plaintext, &mut out).map(|()| out)
+    };
+    assert!(seal(1, FrameKind::Regular, b"four").is_ok());
+    assert!(seal(u32::MAX, FrameKind::Final, b"four").is_ok());
+    assert!(seal(0, FrameKind::Regular, b"four").is_err());
+    assert!(seal(0, FrameKind::Final, b"four").is_err());
+    assert!(seal(u32::MAX, FrameKind::Regular, b"four").is_err());
+    assert!(seal(1, FrameKind::Regular, b"for").is_err());
+    assert!(seal(1, FrameKind::Final, b"fours").is_err());
+    assert!(parts.sealer.seal(1, FrameKind::Final, b"four", &mut [0; 43]).is_err());
+    assert!(parts.sealer.seal(1, FrameKind::Final, b"four", &mut [0; 45]).is_err());
+}
+
+#[test]
+fn a_plaintext_bound_holds_everywhere() {
+    for (bound, step) in [(0, 1), (10, 3), (10, 100), (64, 64), (65, 65)] {
+        let bounded = || {
+            encryptor(&keyring())
+                .suite(UNSIGNED)
+                .frame_len(8)
+                .unwrap()
+                .plaintext_bound(bound)
+                .now()
+                .unwrap()
+        };
+        let len = usize::try_from(bound).unwrap();
+        let mut writer = EncryptWriter::new(bounded(), Vec::new());
+        for piece in pattern(len).chunks(step) {
+            writer.write_all(piece).unwrap();
+        }
+        assert_eq!(open(&writer.finish().unwrap()).unwrap(), pattern(len));
+
+        let mut writer = EncryptWriter::new(bounded(), Vec::new());
+        let error = pattern(len + 1).chunks(step).try_for_each(|piece| writer.write_all(piece));
+        let error = Error::from_io(error.unwrap_err());
+        assert_eq!(misuse(&error), &ApiMisuse::PlaintextBound { bound });
+        let error = Error::from_io(writer.write(b"x").unwrap_err());
+        assert_eq!(misuse(&error), &ApiMisuse::Poisoned);
+        assert_eq!(misuse(&writer.finish().unwrap_err()), &ApiMisuse::Poisoned);
+
+        let plaintext = pattern(len + 1);
+        let (_, result) = read_through(EncryptReader::new(bounded(), &plaintext[..]), 1000);
+        assert_eq!(misuse(&result.unwrap_err()), &ApiMisuse::PlaintextBound { bound });
+    }
+}
+
+/// A reader between two others: what the inner one reports is what comes out.
+#[test]
+fn errors_come_through_other_readers() {
+    let mut sealed = message(UNSIGNED, 8, &pattern(20));
+    let last = sealed.len() - 1;
+    sealed[last] ^= 1;
+    let inner = io::BufReader::new(unlock(&sealed[..]));
+    let mut outer = EncryptReader::new(start(UNSIGNED, 8), inner);
+    let error = Error::from_io(outer.read_to_end(&mut Vec::new()).unwrap_err());
+    assert!(matches!(error, Error::Unauthentic(waxseal::Stage::Frame(3))), "{error:?}");
+    let error = Error::from_io(io::Error::other("something else"));
+    assert!(matches!(error, Error::Io(_)));
+}
