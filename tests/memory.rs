@@ -1,4 +1,5 @@
 //! Streams of any length, and lengths of any size that a message claims, cost bounded memory.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
 //! Readers and writers between bad ones: interrupted, failing, ending anywhere.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, ErrorKind, Read, Write};
 
