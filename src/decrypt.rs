@@ -14,9 +14,9 @@ use std::future::IntoFuture;
 use subtle::ConstantTimeEq;
 
 use crate::context::EncryptionContext;
-use crate::crypto::VerifyingKey;
+use crate::crypto::{TAG_LEN, VerifyingKey};
 use crate::derive::{DerivedKeys, derive_keys};
-use crate::encrypt::{Progress, Ready};
+use crate::encrypt::Progress;
 use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed, PolicyError, Stage};
 use crate::frames::{FrameOpener, content_len, unframed_piece_len};
 use crate::keyring::{LocalKeyring, now};
@@ -25,6 +25,7 @@ use crate::message::body::{FramePrefix, UNFRAMED_PREFIX_LEN, UnframedPrefix};
 use crate::message::footer::read_footer;
 use crate::message::header::{HeaderParser, ReadHeader};
 use crate::message::{ContentType, EncryptedDataKey, FrameKind, Header, to_u64};
+use crate::output::{Output, Ready};
 use crate::policy::{Policy, SignedStreaming};
 use crate::suite::AlgorithmSuite;
 use crate::transcript::Transcript;
@@ -196,7 +197,7 @@ fn authenticate(
         return Err(Error::Unauthentic(Stage::Commitment));
     }
     let (unstored, _) = context.partition(|key| required_context_keys.contains(key));
-    let unstored = unstored.encode().map_err(ApiMisuse::Context)?;
+    let unstored = unstored.encode()?;
     let body = bytes.get(..body_len).unwrap_or_default();
     content
         .open(&auth.iv, &[body, &unstored].concat(), &[], &auth.tag, &mut [])
@@ -509,15 +510,13 @@ impl Decryptor {
     /// succeeds.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
         if self.state == State::Failed {
-            return Err(self.failure.take().unwrap_or(ApiMisuse::Poisoned.into()));
+            return Err(self.failure.take().unwrap_or_else(|| ApiMisuse::Poisoned.into()));
         }
-        let (mut rest, mut out) = (input, &mut *output);
-        let out_len = out.len();
-        let result = self.advance(&mut rest, &mut out);
-        let progress = Progress {
-            read: input.len().saturating_sub(rest.len()),
-            written: out_len.saturating_sub(out.len()),
-        };
+        let mut rest = input;
+        let mut output = Output::new(output);
+        let result = self.advance(&mut rest, &mut output);
+        let read = input.len().saturating_sub(rest.len());
+        let progress = Progress { read, written: output.written() };
         match result {
             Ok(()) => Ok(progress),
             Err(error) => {
@@ -569,7 +568,7 @@ impl Decryptor {
     pub(crate) fn check_end(&mut self) -> Result<(), Error> {
         let field = match self.state {
             State::Failed => {
-                return Err(self.failure.take().unwrap_or(ApiMisuse::Poisoned.into()));
+                return Err(self.failure.take().unwrap_or_else(|| ApiMisuse::Poisoned.into()));
             }
             State::Done if self.ready.is_empty() => return Ok(()),
             State::Done => {
@@ -586,10 +585,10 @@ impl Decryptor {
         Err(InvalidMessage::new(Malformed::Truncated { field }, offset).into())
     }
 
-    fn advance(&mut self, rest: &mut &[u8], out: &mut &mut [u8]) -> Result<(), Error> {
+    fn advance(&mut self, rest: &mut &[u8], output: &mut Output<'_>) -> Result<(), Error> {
         loop {
             if !self.withheld {
-                *out = self.ready.drain(std::mem::take(out));
+                self.ready.drain(output);
                 if !self.ready.is_empty() {
                     return Ok(());
                 }
@@ -611,20 +610,16 @@ impl Decryptor {
                     continue;
                 }
             };
-            // `out` shrinks only by what was opened: after an error nothing more counts as written.
-            let written = if self.held.is_empty() {
+            if self.held.is_empty() {
                 let (bytes, after) = rest.split_at(len);
-                let written = self.open(piece, bytes, out)?;
+                self.open(piece, bytes, output)?;
                 *rest = after;
-                written
             } else {
                 let mut bytes = std::mem::take(&mut self.held);
-                let written = self.open(piece, &bytes, out)?;
+                self.open(piece, &bytes, output)?;
                 bytes.clear();
                 self.held = bytes;
-                written
-            };
-            *out = std::mem::take(out).split_at_mut(written).1;
+            }
             self.offset = self.offset.saturating_add(to_u64(len));
         }
     }
@@ -651,45 +646,44 @@ impl Decryptor {
         })
     }
 
-    /// Opens a whole piece, straight into `out` if it may and fits; gives the number of bytes put there.
-    fn open(&mut self, piece: Piece, bytes: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+    /// Opens a whole piece, straight into `output` if it may and fits.
+    fn open(&mut self, piece: Piece, bytes: &[u8], output: &mut Output<'_>) -> Result<(), Error> {
         let (content_len, last) = match piece {
             Piece::Frame(prefix) => (content_len(&prefix), prefix.kind == FrameKind::Final),
-            Piece::Unframed(_) => (bytes.len().saturating_sub(UNFRAMED_PREFIX_LEN + 16), true),
+            Piece::Unframed(_) => (bytes.len().saturating_sub(UNFRAMED_PREFIX_LEN + TAG_LEN), true),
             Piece::Footer => {
                 let signature = read_footer(bytes).unwrap_or_default();
                 let spent = Transcript::new(self.header.suite(), None);
                 std::mem::replace(&mut self.transcript, spent).verify(signature)?;
                 self.withheld = false;
                 self.state = State::Done;
-                return Ok(0);
+                return Ok(());
             }
         };
-        self.transcript.update(bytes);
-        let withheld = last && self.transcript.signs();
-        let direct = !withheld && out.len() >= content_len;
-        let (plaintext, written) = if direct {
-            (out.split_at_mut(content_len).0, content_len)
-        } else {
-            (self.ready.prepare(content_len), 0)
-        };
-        match piece {
-            Piece::Frame(prefix) => self.opener.open_frame(&prefix, bytes, plaintext)?,
+        let Self { opener, transcript, ready, .. } = self;
+        transcript.update(bytes);
+        let open = |plaintext: &mut [u8]| match piece {
+            Piece::Frame(prefix) => opener.open_frame(&prefix, bytes, plaintext),
             Piece::Unframed(prefix) => {
                 let sealed = bytes.get(UNFRAMED_PREFIX_LEN..).unwrap_or_default();
-                self.opener.open_unframed(&prefix, sealed, plaintext)?;
+                opener.open_unframed(&prefix, sealed, plaintext)
             }
-            Piece::Footer => {}
+            Piece::Footer => Ok(()),
+        };
+        self.withheld = last && transcript.signs();
+        let direct = if self.withheld { None } else { output.fill(content_len, open) };
+        match direct {
+            Some(result) => result?,
+            None => open(ready.prepare(content_len))?,
         }
-        self.withheld = withheld;
-        self.state = match (self.state, last) {
-            (State::Frame { sequence_number }, false) => {
+        self.state = match self.state {
+            State::Frame { sequence_number } if !last => {
                 State::Frame { sequence_number: sequence_number.saturating_add(1) }
             }
-            _ if withheld => State::Footer,
+            _ if self.withheld => State::Footer,
             _ => State::Done,
         };
-        Ok(written)
+        Ok(())
     }
 }
 

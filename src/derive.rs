@@ -1,12 +1,9 @@
 //! From the data key to the key that encrypts content, and to the commitment.
 
-use crate::crypto::{GcmKey, Hash, hkdf};
+use crate::crypto::{GcmKey, Hash, Prk};
 use crate::error::Error;
 use crate::secret::{DataKey, Secret};
-use crate::suite::{AlgorithmSuite, Derivation};
-
-/// Length of the commit key in bytes.
-pub(crate) const COMMIT_KEY_LEN: usize = 32;
+use crate::suite::{AlgorithmSuite, COMMIT_KEY_LEN, Derivation};
 
 /// What a data key becomes for one message.
 #[derive(Debug)]
@@ -25,23 +22,21 @@ pub(crate) fn derive_keys(
 ) -> Result<DerivedKeys, Error> {
     let id = suite.id().to_be_bytes();
     let failed = |_| Error::Backend("derive the content key");
-    let expand = |hash, salt: &[u8], info: &[&[u8]]| {
-        Secret::fill(suite.data_key_len(), |out| hkdf(hash, salt, data_key.expose(), info, out))
-            .map_err(failed)
+    let expand = |prk: &Prk, info: &[&[u8]]| {
+        let key = Secret::fill(suite.data_key_len(), |out| prk.expand(info, out))?;
+        GcmKey::new(key.expose())
     };
     let (content, commitment) = match suite.derivation() {
         Derivation::Identity => (GcmKey::new(data_key.expose()), None),
         // An empty salt stands for the zeros of the hash's length that the format asks for.
         Derivation::Hkdf(hash) => {
-            let key = expand(hash, &[], &[&id, message_id])?;
-            (GcmKey::new(key.expose()), None)
+            (expand(&Prk::extract(hash, &[], data_key.expose()), &[&id, message_id]), None)
         }
         Derivation::Commit => {
-            let key = expand(Hash::Sha512, message_id, &[&id, b"DERIVEKEY"])?;
+            let prk = Prk::extract(Hash::Sha512, message_id, data_key.expose());
             let mut commitment = [0; COMMIT_KEY_LEN];
-            hkdf(Hash::Sha512, message_id, data_key.expose(), &[b"COMMITKEY"], &mut commitment)
-                .map_err(failed)?;
-            (GcmKey::new(key.expose()), Some(commitment))
+            prk.expand(&[b"COMMITKEY"], &mut commitment).map_err(failed)?;
+            (expand(&prk, &[&id, b"DERIVEKEY"]), Some(commitment))
         }
     };
     Ok(DerivedKeys { content: content.map_err(failed)?, commitment })

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::context::EncryptionContext;
 use crate::crypto::{IV_LEN, SigningKey, TAG_LEN, random};
@@ -13,6 +13,7 @@ use crate::keyring::{LocalKeyring, now};
 use crate::materials::{BoxFuture, EncryptionMaterials, EncryptionRequest, MaterialsManager};
 use crate::message::header::HeaderAuth;
 use crate::message::{ContentType, FrameKind, Header, to_u64, to_usize};
+use crate::output::{Output, Ready};
 use crate::policy::Policy;
 use crate::suite::AlgorithmSuite;
 use crate::transcript::Transcript;
@@ -277,7 +278,7 @@ impl Encryptor {
             len: 0,
         };
         let mut bytes = header.encode_body()?;
-        let unstored = unstored.encode().map_err(ApiMisuse::Context)?;
+        let unstored = unstored.encode()?;
         let iv = [0; IV_LEN];
         let mut tag = [0; TAG_LEN];
         content
@@ -322,10 +323,10 @@ impl Encryptor {
 
     fn try_update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
         let frame_len = to_usize(self.sealer.frame_len());
-        let (mut rest, mut out) = (input, output);
-        let out_len = out.len();
+        let mut rest = input;
+        let mut output = Output::new(output);
         loop {
-            out = self.ready.drain(out);
+            self.ready.drain(&mut output);
             if rest.is_empty() || !self.ready.is_empty() {
                 break;
             }
@@ -333,13 +334,13 @@ impl Encryptor {
             if have == frame_len {
                 // More follows, so this frame is not the final one.
                 let mut plaintext = std::mem::take(&mut self.plaintext);
-                out = self.seal_frame(FrameKind::Regular, &plaintext, out)?;
+                self.seal_frame(FrameKind::Regular, &plaintext, &mut output)?;
                 plaintext.clear();
                 self.plaintext = plaintext;
             } else if have == 0 && rest.len() > frame_len {
                 let (plaintext, after) = rest.split_at(frame_len);
                 self.count(frame_len)?;
-                out = self.seal_frame(FrameKind::Regular, plaintext, out)?;
+                self.seal_frame(FrameKind::Regular, plaintext, &mut output)?;
                 rest = after;
             } else {
                 let take = frame_len.saturating_sub(have).min(rest.len());
@@ -350,7 +351,7 @@ impl Encryptor {
             }
         }
         let read = input.len().saturating_sub(rest.len());
-        Ok(Progress { read, written: out_len.saturating_sub(out.len()) })
+        Ok(Progress { read, written: output.written() })
     }
 
     /// Ends the message and fills `output` with what is left of it; gives the number of bytes written.
@@ -368,22 +369,21 @@ impl Encryptor {
     }
 
     fn try_finish(&mut self, output: &mut [u8]) -> Result<usize, Error> {
-        let out_len = output.len();
-        let mut out = self.ready.drain(output);
-        match self.state {
-            State::Failed => return Err(ApiMisuse::Poisoned.into()),
-            State::Open if self.ready.is_empty() => {
-                let plaintext = std::mem::take(&mut self.plaintext);
-                out = self.seal_frame(FrameKind::Final, &plaintext, out)?;
-                let spent = Transcript::new(self.header.suite, None);
-                let transcript = std::mem::replace(&mut self.transcript, spent);
-                self.ready.extend(&transcript.sign()?);
-                out = self.ready.drain(out);
-                self.state = State::Closed;
-            }
-            State::Open | State::Closed => {}
+        if self.state == State::Failed {
+            return Err(ApiMisuse::Poisoned.into());
         }
-        Ok(out_len.saturating_sub(out.len()))
+        let mut output = Output::new(output);
+        self.ready.drain(&mut output);
+        if self.state == State::Open && self.ready.is_empty() {
+            let plaintext = std::mem::take(&mut self.plaintext);
+            self.seal_frame(FrameKind::Final, &plaintext, &mut output)?;
+            let spent = Transcript::new(self.header.suite, None);
+            let transcript = std::mem::replace(&mut self.transcript, spent);
+            self.ready.extend(&transcript.sign()?);
+            self.ready.drain(&mut output);
+            self.state = State::Closed;
+        }
+        Ok(output.written())
     }
 
     /// Whether the message is whole and all of it was given out.
@@ -415,33 +415,30 @@ impl Encryptor {
         })
     }
 
-    /// Seals straight into `out` if the frame fits, otherwise into `ready`; gives the rest of `out`.
-    fn seal_frame<'o>(
+    /// Seals straight into `output` if the frame fits, otherwise into `ready`.
+    fn seal_frame(
         &mut self,
         kind: FrameKind,
         plaintext: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<&'o mut [u8], Error> {
-        let sealed_len = self.sealer.sealed_len(kind, plaintext.len());
-        let rest = if out.len() >= sealed_len {
-            let (sealed, rest) = out.split_at_mut(sealed_len);
-            self.sealer.seal(self.sequence_number, kind, plaintext, sealed)?;
-            self.transcript.update(sealed);
-            rest
-        } else {
-            let sealed = self.ready.prepare(sealed_len);
-            self.sealer.seal(self.sequence_number, kind, plaintext, sealed)?;
-            self.transcript.update(sealed);
-            self.ready.drain(out)
+        output: &mut Output<'_>,
+    ) -> Result<(), Error> {
+        let Self { sealer, transcript, sequence_number, ready, .. } = self;
+        let sealed_len = sealer.sealed_len(kind, plaintext.len());
+        let mut seal = |sealed: &mut [u8]| {
+            sealer.seal(*sequence_number, kind, plaintext, sealed)?;
+            transcript.update(sealed);
+            Ok::<(), Error>(())
         };
-        if kind == FrameKind::Regular {
-            let frame_len = self.sealer.frame_len();
-            self.sequence_number = self
-                .sequence_number
-                .checked_add(1)
-                .ok_or(ApiMisuse::TooManyFrames { frame_len })?;
+        match output.fill(sealed_len, &mut seal) {
+            Some(result) => result?,
+            None => seal(ready.prepare(sealed_len))?,
         }
-        Ok(rest)
+        if kind == FrameKind::Regular {
+            let frame_len = sealer.frame_len();
+            *sequence_number =
+                sequence_number.checked_add(1).ok_or(ApiMisuse::TooManyFrames { frame_len })?;
+        }
+        Ok(())
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
@@ -451,64 +448,6 @@ impl Encryptor {
                 .ok_or(ApiMisuse::PlaintextBound { bound: self.bound })?;
         }
         Ok(())
-    }
-}
-
-/// Bytes that are made but not yet taken.
-#[derive(Default)]
-pub(crate) struct Ready {
-    bytes: Vec<u8>,
-    taken: usize,
-}
-
-impl Ready {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, taken: 0 }
-    }
-
-    /// Moves as much as fits; gives the rest of `out`.
-    pub(crate) fn drain<'o>(&mut self, out: &'o mut [u8]) -> &'o mut [u8] {
-        let waiting = self.bytes.get(self.taken..).unwrap_or_default();
-        let len = waiting.len().min(out.len());
-        let (to, rest) = out.split_at_mut(len);
-        to.copy_from_slice(waiting.get(..len).unwrap_or_default());
-        self.taken = self.taken.saturating_add(len);
-        rest
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.taken == self.bytes.len()
-    }
-
-    /// Makes room for `len` bytes where everything was taken before.
-    pub(crate) fn prepare(&mut self, len: usize) -> &mut [u8] {
-        self.taken = 0;
-        self.bytes.resize(len, 0);
-        &mut self.bytes
-    }
-
-    /// Zeros and forgets everything.
-    pub(crate) fn wipe(&mut self) {
-        self.bytes.zeroize();
-        self.taken = 0;
-    }
-
-    fn extend(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn is_whole(&self) -> bool {
-        self.taken == 0
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-}
-
-impl std::fmt::Debug for Ready {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Ready({} of {} bytes taken)", self.taken, self.bytes.len())
     }
 }
 

@@ -28,8 +28,8 @@ pub enum Error {
     #[error("the cryptographic backend failed to {0}")]
     Backend(&'static str),
     /// Reading or writing failed.
-    #[error("{0}")]
-    Io(#[source] IoFailure),
+    #[error(transparent)]
+    Io(IoFailure),
     /// The bytes are not a message: which field, which rule, at which offset.
     #[error(transparent)]
     InvalidMessage(#[from] InvalidMessage),
@@ -43,8 +43,8 @@ pub enum Error {
     #[error("the message is not authentic: {0} does not verify")]
     Unauthentic(Stage),
     /// A value could not be turned into CBOR or back.
-    #[error("{0}")]
-    Value(#[source] ValueError),
+    #[error(transparent)]
+    Value(ValueError),
 }
 
 /// An input or output error, with what was being done.
@@ -441,8 +441,9 @@ pub enum KeyringError {
         /// Names of the encrypted data keys in the message, in order.
         offered: Vec<String>,
     },
-    /// A keyring could not wrap the data key.
+    /// A keyring could not wrap the data key. [`KeyringError::wrap`] makes one.
     #[error("{keyring} could not wrap the data key: {reason}")]
+    #[non_exhaustive]
     Wrap {
         /// The keyring's description.
         keyring: String,
@@ -451,6 +452,22 @@ pub enum KeyringError {
         /// What was behind it, if a service or device failed.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+}
+
+impl KeyringError {
+    /// Says which keyring could not wrap the data key, and why.
+    pub fn wrap(keyring: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Wrap { keyring: keyring.into(), reason: reason.into(), source: None }
+    }
+
+    /// The same, with what failed behind it.
+    pub fn wrap_source(
+        keyring: impl Into<String>,
+        reason: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Wrap { keyring: keyring.into(), reason: reason.into(), source: Some(source.into()) }
+    }
 }
 
 /// One encrypted data key that a keyring took for its own and could not open.
@@ -499,8 +516,8 @@ pub enum UnwrapFailure {
     #[error("the keyring has no private key")]
     NoPrivateKey,
     /// A service or device behind the keyring failed.
-    #[error("{0}")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The wrapping key or the encryption context is not the one that wrapped it.
     #[error("the wrapping key or the encryption context differs, or it was changed")]
     Unauthentic,
@@ -512,6 +529,27 @@ pub enum UnwrapFailure {
         /// Bytes found.
         found: usize,
     },
+}
+
+/// So that `?` works while a data key is opened.
+impl From<Error> for UnwrapFailure {
+    fn from(error: Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// So that `?` works while a data key is opened.
+impl From<ContextError> for UnwrapFailure {
+    fn from(error: ContextError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// So that `?` works while a data key is wrapped.
+impl From<ContextError> for Error {
+    fn from(error: ContextError) -> Self {
+        ApiMisuse::Context(error).into()
+    }
 }
 
 /// A value that could not be turned into CBOR or back.
@@ -533,7 +571,13 @@ pub(crate) struct Excerpt<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = String::from_utf8_lossy(self.0);
+        let Ok(text) = std::str::from_utf8(self.0) else {
+            f.write_str("0x")?;
+            for byte in self.0.iter().take(EXCERPT_BYTES) {
+                write!(f, "{byte:02x}")?;
+            }
+            return f.write_str(if self.0.len() > EXCERPT_BYTES { "..." } else { "" });
+        };
         for c in text.chars().take(EXCERPT_CHARS) {
             write!(f, "{}", c.escape_debug())?;
         }
@@ -569,6 +613,8 @@ impl fmt::Display for NoDataKey<'_> {
 
 /// Long enough for any key ARN.
 const EXCERPT_CHARS: usize = 200;
+/// Enough to tell two keys apart.
+const EXCERPT_BYTES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -576,7 +622,8 @@ mod tests {
 
     #[test]
     fn hostile_names_are_escaped_and_cut() {
-        assert_eq!(Excerpt(b"a\x1b[2J\xff").to_string(), "a\\u{1b}[2J\u{fffd}");
+        assert_eq!(Excerpt(b"a\x1b[2J").to_string(), "a\\u{1b}[2J");
+        assert_eq!(Excerpt(b"a\xff").to_string(), "0x61ff");
         assert_eq!(Excerpt(&[b'x'; 300]).to_string().len(), 203);
     }
 
@@ -585,6 +632,17 @@ mod tests {
         let io = io::Error::from(Error::Unauthentic(Stage::Frame(3)));
         assert_eq!(io.kind(), io::ErrorKind::InvalidData);
         assert!(matches!(Error::from_io(io), Error::Unauthentic(Stage::Frame(3))));
+    }
+
+    #[test]
+    fn display_never_repeats_its_source() {
+        use std::error::Error as _;
+        let io = Error::io("reading the message", io::Error::other("the disk is gone"));
+        assert_eq!(io.to_string(), "reading the message failed");
+        assert_eq!(io.source().unwrap().to_string(), "the disk is gone");
+        let failure = UnwrapFailure::Other("the service is gone".into());
+        assert_eq!(failure.to_string(), "the service is gone");
+        assert!(failure.source().is_none());
     }
 
     #[test]

@@ -55,6 +55,7 @@ mod io;
 mod keyring;
 mod materials;
 mod message;
+mod output;
 mod policy;
 mod secret;
 mod suite;
@@ -99,3 +100,8 @@ pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
 pub mod tokio {
     pub use crate::io::tokio::{DecryptReader, EncryptReader, EncryptWriter, LockedReader};
 }
+
+/// The README's example must compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

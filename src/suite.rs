@@ -4,6 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::crypto::{Curve, Hash};
+/// Lengths in bytes that every suite shares.
+pub(crate) use crate::crypto::{IV_LEN, TAG_LEN};
+
+/// Length in bytes of the commit key, for the suites that have one.
+pub(crate) const COMMIT_KEY_LEN: usize = 32;
 
 /// An algorithm suite of the message format: which cipher, key derivation, commitment and signature.
 ///
@@ -105,58 +110,85 @@ impl AlgorithmSuite {
 
     fn parameters(self) -> Parameters {
         use Derivation::{Commit, Hkdf, Identity};
-        let (id, name, data_key_len, derivation, signature) = match self {
-            Self::Aes128GcmIv12Tag16NoKdf => {
-                (0x0014, "ALG_AES_128_GCM_IV12_TAG16_NO_KDF", 16, Identity, None)
-            }
-            Self::Aes192GcmIv12Tag16NoKdf => {
-                (0x0046, "ALG_AES_192_GCM_IV12_TAG16_NO_KDF", 24, Identity, None)
-            }
-            Self::Aes256GcmIv12Tag16NoKdf => {
-                (0x0078, "ALG_AES_256_GCM_IV12_TAG16_NO_KDF", 32, Identity, None)
-            }
-            Self::Aes128GcmIv12Tag16HkdfSha256 => {
-                (0x0114, "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256", 16, Hkdf(Hash::Sha256), None)
-            }
-            Self::Aes192GcmIv12Tag16HkdfSha256 => {
-                (0x0146, "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA256", 24, Hkdf(Hash::Sha256), None)
-            }
-            Self::Aes256GcmIv12Tag16HkdfSha256 => {
-                (0x0178, "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA256", 32, Hkdf(Hash::Sha256), None)
-            }
-            Self::Aes128GcmIv12Tag16HkdfSha256EcdsaP256 => (
-                0x0214,
-                "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256_ECDSA_P256",
-                16,
-                Hkdf(Hash::Sha256),
-                Some(Curve::P256),
-            ),
-            Self::Aes192GcmIv12Tag16HkdfSha384EcdsaP384 => (
-                0x0346,
-                "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384",
-                24,
-                Hkdf(Hash::Sha384),
-                Some(Curve::P384),
-            ),
-            Self::Aes256GcmIv12Tag16HkdfSha384EcdsaP384 => (
-                0x0378,
-                "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384",
-                32,
-                Hkdf(Hash::Sha384),
-                Some(Curve::P384),
-            ),
-            Self::Aes256GcmHkdfSha512CommitKey => {
-                (0x0478, "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY", 32, Commit, None)
-            }
-            Self::Aes256GcmHkdfSha512CommitKeyEcdsaP384 => (
-                0x0578,
-                "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384",
-                32,
-                Commit,
-                Some(Curve::P384),
-            ),
-        };
-        Parameters { id, name, data_key_len, derivation, signature }
+        match self {
+            Self::Aes128GcmIv12Tag16NoKdf => Parameters {
+                id: 0x0014,
+                name: "ALG_AES_128_GCM_IV12_TAG16_NO_KDF",
+                data_key_len: 16,
+                derivation: Identity,
+                signature: None,
+            },
+            Self::Aes192GcmIv12Tag16NoKdf => Parameters {
+                id: 0x0046,
+                name: "ALG_AES_192_GCM_IV12_TAG16_NO_KDF",
+                data_key_len: 24,
+                derivation: Identity,
+                signature: None,
+            },
+            Self::Aes256GcmIv12Tag16NoKdf => Parameters {
+                id: 0x0078,
+                name: "ALG_AES_256_GCM_IV12_TAG16_NO_KDF",
+                data_key_len: 32,
+                derivation: Identity,
+                signature: None,
+            },
+            Self::Aes128GcmIv12Tag16HkdfSha256 => Parameters {
+                id: 0x0114,
+                name: "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256",
+                data_key_len: 16,
+                derivation: Hkdf(Hash::Sha256),
+                signature: None,
+            },
+            Self::Aes192GcmIv12Tag16HkdfSha256 => Parameters {
+                id: 0x0146,
+                name: "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA256",
+                data_key_len: 24,
+                derivation: Hkdf(Hash::Sha256),
+                signature: None,
+            },
+            Self::Aes256GcmIv12Tag16HkdfSha256 => Parameters {
+                id: 0x0178,
+                name: "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA256",
+                data_key_len: 32,
+                derivation: Hkdf(Hash::Sha256),
+                signature: None,
+            },
+            Self::Aes128GcmIv12Tag16HkdfSha256EcdsaP256 => Parameters {
+                id: 0x0214,
+                name: "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256_ECDSA_P256",
+                data_key_len: 16,
+                derivation: Hkdf(Hash::Sha256),
+                signature: Some(Curve::P256),
+            },
+            Self::Aes192GcmIv12Tag16HkdfSha384EcdsaP384 => Parameters {
+                id: 0x0346,
+                name: "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384",
+                data_key_len: 24,
+                derivation: Hkdf(Hash::Sha384),
+                signature: Some(Curve::P384),
+            },
+            Self::Aes256GcmIv12Tag16HkdfSha384EcdsaP384 => Parameters {
+                id: 0x0378,
+                name: "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384",
+                data_key_len: 32,
+                derivation: Hkdf(Hash::Sha384),
+                signature: Some(Curve::P384),
+            },
+            Self::Aes256GcmHkdfSha512CommitKey => Parameters {
+                id: 0x0478,
+                name: "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY",
+                data_key_len: 32,
+                derivation: Commit,
+                signature: None,
+            },
+            Self::Aes256GcmHkdfSha512CommitKeyEcdsaP384 => Parameters {
+                id: 0x0578,
+                name: "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384",
+                data_key_len: 32,
+                derivation: Commit,
+                signature: Some(Curve::P384),
+            },
+        }
     }
 }
 

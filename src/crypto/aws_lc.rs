@@ -79,29 +79,37 @@ impl fmt::Debug for GcmKey {
     }
 }
 
-/// HKDF: extracts with `salt`, expands with the concatenation of `info` to the length of `out`.
-pub(crate) fn hkdf(
-    hash: Hash,
-    salt: &[u8],
-    input_key: &[u8],
-    info: &[&[u8]],
-    out: &mut [u8],
-) -> Result<(), CryptoError> {
-    struct OutputLen(usize);
+/// What HKDF extracted; several outputs can be expanded from it.
+pub(crate) struct Prk(lc_hkdf::Prk);
 
-    impl lc_hkdf::KeyType for OutputLen {
-        fn len(&self) -> usize {
-            self.0
-        }
+impl Prk {
+    pub(crate) fn extract(hash: Hash, salt: &[u8], input_key: &[u8]) -> Self {
+        let algorithm = match hash {
+            Hash::Sha256 => lc_hkdf::HKDF_SHA256,
+            Hash::Sha384 => lc_hkdf::HKDF_SHA384,
+            Hash::Sha512 => lc_hkdf::HKDF_SHA512,
+        };
+        Self(lc_hkdf::Salt::new(algorithm, salt).extract(input_key))
     }
 
-    let algorithm = match hash {
-        Hash::Sha256 => lc_hkdf::HKDF_SHA256,
-        Hash::Sha384 => lc_hkdf::HKDF_SHA384,
-        Hash::Sha512 => lc_hkdf::HKDF_SHA512,
-    };
-    let key = lc_hkdf::Salt::new(algorithm, salt).extract(input_key);
-    Ok(key.expand(info, OutputLen(out.len()))?.fill(out)?)
+    /// Expands with the concatenation of `info` to the length of `out`.
+    pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
+        struct OutputLen(usize);
+
+        impl lc_hkdf::KeyType for OutputLen {
+            fn len(&self) -> usize {
+                self.0
+            }
+        }
+
+        Ok(self.0.expand(info, OutputLen(out.len()))?.fill(out)?)
+    }
+}
+
+impl fmt::Debug for Prk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Prk")
+    }
 }
 
 /// A digest in the making.

@@ -26,7 +26,7 @@ use aws_lc as backend;
 use rust_crypto as backend;
 
 pub(crate) use backend::{
-    Digest, GcmKey, Hasher, RsaPrivateKey, RsaPublicKey, SigningKey, VerifyingKey, hkdf,
+    GcmKey, Hasher, Prk, RsaPrivateKey, RsaPublicKey, SigningKey, VerifyingKey,
 };
 pub(crate) use pem::{
     PemError, rsa_private_key_from_pem, rsa_private_key_to_pem, rsa_public_key_from_pem,
@@ -49,7 +49,8 @@ pub(crate) enum Hash {
 }
 
 impl Hash {
-    /// The length of a digest.
+    /// The length of a digest, in bytes.
+    #[cfg(test)]
     pub(crate) fn output_len(self) -> usize {
         match self {
             Self::Sha256 => 32,

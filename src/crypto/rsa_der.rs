@@ -75,7 +75,7 @@ fn check_algorithm(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<(), Refused
 
 fn check_modulus(modulus: UintRef<'_>) -> Result<(), Refused> {
     let leading_zeros = modulus.as_bytes().first().map_or(0, |first| first.leading_zeros());
-    let bits = 8 * u32::from(modulus.len()) - leading_zeros;
+    let bits = u32::from(modulus.len()).saturating_mul(8).saturating_sub(leading_zeros);
     if MODULUS_BITS.contains(&bits) { Ok(()) } else { Err(Refused::Size { bits }) }
 }
 

@@ -100,20 +100,39 @@ impl fmt::Debug for GcmKey {
     }
 }
 
-/// HKDF: extracts with `salt`, expands with the concatenation of `info` to the length of `out`.
-pub(crate) fn hkdf(
-    hash: Hash,
-    salt: &[u8],
-    input_key: &[u8],
-    info: &[&[u8]],
-    out: &mut [u8],
-) -> Result<(), CryptoError> {
-    match hash {
-        Hash::Sha256 => Hkdf::<Sha256>::new(Some(salt), input_key).expand_multi_info(info, out),
-        Hash::Sha384 => Hkdf::<Sha384>::new(Some(salt), input_key).expand_multi_info(info, out),
-        Hash::Sha512 => Hkdf::<Sha512>::new(Some(salt), input_key).expand_multi_info(info, out),
+/// What HKDF extracted; several outputs can be expanded from it.
+pub(crate) struct Prk(Extracted);
+
+enum Extracted {
+    Sha256(Hkdf<Sha256>),
+    Sha384(Hkdf<Sha384>),
+    Sha512(Hkdf<Sha512>),
+}
+
+impl Prk {
+    pub(crate) fn extract(hash: Hash, salt: &[u8], input_key: &[u8]) -> Self {
+        Self(match hash {
+            Hash::Sha256 => Extracted::Sha256(Hkdf::new(Some(salt), input_key)),
+            Hash::Sha384 => Extracted::Sha384(Hkdf::new(Some(salt), input_key)),
+            Hash::Sha512 => Extracted::Sha512(Hkdf::new(Some(salt), input_key)),
+        })
     }
-    .map_err(opaque)
+
+    /// Expands with the concatenation of `info` to the length of `out`.
+    pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
+        match &self.0 {
+            Extracted::Sha256(prk) => prk.expand_multi_info(info, out),
+            Extracted::Sha384(prk) => prk.expand_multi_info(info, out),
+            Extracted::Sha512(prk) => prk.expand_multi_info(info, out),
+        }
+        .map_err(opaque)
+    }
+}
+
+impl fmt::Debug for Prk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Prk")
+    }
 }
 
 /// A digest in the making.

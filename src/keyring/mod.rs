@@ -118,26 +118,25 @@ impl<K: Keyring + ?Sized> MaterialsManager for K {
 }
 
 impl UnwrapRequest {
-    /// Tries encrypted data keys in order until one opens. `open` gives `None` for one that is not the
-    /// keyring's own. A data key of the wrong length counts as not opened.
+    /// Tries encrypted data keys in order until one opens: `open` is called for those that `is_own`
+    /// picks. A data key of the wrong length counts as not opened.
     ///
     /// # Errors
     /// The failed attempts.
     pub fn first_opened(
         &self,
         keyring: &str,
-        mut open: impl FnMut(&EncryptedDataKey) -> Option<Result<DataKey, UnwrapFailure>>,
+        is_own: impl Fn(&EncryptedDataKey) -> bool,
+        open: impl Fn(&EncryptedDataKey) -> Result<DataKey, UnwrapFailure>,
     ) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let mut attempts = Vec::new();
-        for (index, edk) in self.encrypted_data_keys().iter().enumerate() {
+        let own = self.encrypted_data_keys().iter().enumerate().filter(|(_, edk)| is_own(edk));
+        for (index, edk) in own {
             let expected = self.suite().data_key_len();
             let failure = match open(edk) {
-                None => continue,
-                Some(Err(failure)) => failure,
-                Some(Ok(key)) if key.len() != expected => {
-                    UnwrapFailure::WrongLen { expected, found: key.len() }
-                }
-                Some(Ok(key)) => return Ok(UnwrappedDataKey::new(key, index)),
+                Ok(key) if key.len() == expected => return Ok(UnwrappedDataKey::new(key, index)),
+                Ok(key) => UnwrapFailure::WrongLen { expected, found: key.len() },
+                Err(failure) => failure,
             };
             attempts.push(Attempt::new(keyring, index, failure));
         }

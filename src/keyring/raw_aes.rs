@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::context::EncryptionContext;
 use crate::crypto::{GcmKey, IV_LEN, TAG_LEN, random};
-use crate::error::{ApiMisuse, Attempt, Error, UnwrapFailure};
+use crate::error::{Attempt, Error, UnwrapFailure};
 use crate::keyring::{KeyName, LocalKeyring};
 use crate::materials::{EncryptionMaterials, UnwrapRequest, UnwrappedDataKey};
 use crate::message::EncryptedDataKey;
@@ -110,30 +111,37 @@ impl RawAesKeyring {
         Ok(Self { key_name, key })
     }
 
-    /// `None` if it is another keyring's.
-    fn open(&self, edk: &EncryptedDataKey, aad: &[u8]) -> Option<Result<DataKey, UnwrapFailure>> {
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
         let KeyName { namespace, name } = &self.key_name;
-        let (found, iv) = split_raw_aes_info(edk.provider_info())?;
-        if edk.provider_id() != namespace.as_bytes() || found != name.as_bytes() {
-            return None;
-        }
-        let Some((ciphertext, tag)) = edk.ciphertext().split_last_chunk::<TAG_LEN>() else {
-            return Some(Err(UnwrapFailure::Malformed("it is shorter than its tag")));
-        };
-        let opened =
-            Secret::fill(ciphertext.len(), |out| self.key.open(iv, aad, ciphertext, tag, out));
-        Some(match opened {
-            Err(_) => Err(UnwrapFailure::Unauthentic),
-            Ok(key) => DataKey::try_from(key.expose())
-                .map_err(|_| UnwrapFailure::Malformed("its content is not as long as a data key")),
-        })
+        edk.provider_id() == namespace.as_bytes()
+            && split_raw_aes_info(edk.provider_info())
+                .is_some_and(|(found, _)| found == name.as_bytes())
+    }
+
+    fn open(
+        &self,
+        edk: &EncryptedDataKey,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, UnwrapFailure> {
+        let aad = context.encode()?;
+        let (_, iv) = split_raw_aes_info(edk.provider_info())
+            .ok_or(UnwrapFailure::Malformed("its provider information has no IV"))?;
+        let (ciphertext, tag) = edk
+            .ciphertext()
+            .split_last_chunk::<TAG_LEN>()
+            .ok_or(UnwrapFailure::Malformed("it is shorter than its tag"))?;
+        let key =
+            Secret::fill(ciphertext.len(), |out| self.key.open(iv, &aad, ciphertext, tag, out))
+                .map_err(|_| UnwrapFailure::Unauthentic)?;
+        DataKey::try_from(key.expose())
+            .map_err(|_| UnwrapFailure::Malformed("its content is not as long as a data key"))
     }
 }
 
 impl LocalKeyring for RawAesKeyring {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
         let KeyName { namespace, name } = &self.key_name;
-        let aad = materials.context().encode().map_err(ApiMisuse::Context)?;
+        let aad = materials.context().encode()?;
         let mut iv = [0; IV_LEN];
         random(&mut iv).map_err(|_| Error::Backend("get randomness"))?;
         let data_key = materials.data_key_or_generate()?;
@@ -151,10 +159,10 @@ impl LocalKeyring for RawAesKeyring {
 
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let description = self.key_name.description("raw AES");
-        let Ok(aad) = request.context().encode() else {
-            let failure = UnwrapFailure::Malformed("the encryption context cannot be encoded");
-            return Err(vec![Attempt::new(description, 0, failure)]);
-        };
-        request.first_opened(&description, |edk| self.open(edk, &aad))
+        request.first_opened(
+            &description,
+            |edk| self.is_own(edk),
+            |edk| self.open(edk, request.context()),
+        )
     }
 }

@@ -163,32 +163,31 @@ impl RawRsaKeyring {
         Ok(Self { key_name, padding, public: Some(public), private: Some(private) })
     }
 
-    /// `None` if it is another keyring's.
-    fn open(&self, edk: &EncryptedDataKey) -> Option<Result<DataKey, UnwrapFailure>> {
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
         let KeyName { namespace, name } = &self.key_name;
-        if edk.provider_id() != namespace.as_bytes() || edk.provider_info() != name.as_bytes() {
-            return None;
-        }
+        edk.provider_id() == namespace.as_bytes() && edk.provider_info() == name.as_bytes()
+    }
+
+    fn open(&self, edk: &EncryptedDataKey, len: usize) -> Result<DataKey, UnwrapFailure> {
         let Some(RsaPrivateKey(private)) = &self.private else {
-            return Some(Err(UnwrapFailure::NoPrivateKey));
+            return Err(UnwrapFailure::NoPrivateKey);
         };
-        // One answer for bad padding and for a content of the wrong length, so that neither tells
-        // anything about the other.
-        let key = private
+        // One answer for bad padding and for content of the wrong length, so that neither tells anything
+        // about the other; the length matters all the more as one backend answers bad PKCS#1 v1.5 padding
+        // with junk of a random length.
+        private
             .decrypt(self.padding, edk.ciphertext())
             .ok()
-            .and_then(|key| DataKey::try_from(&key[..]).ok());
-        Some(key.ok_or(UnwrapFailure::Unauthentic))
+            .filter(|key| key.len() == len)
+            .and_then(|key| DataKey::try_from(&key[..]).ok())
+            .ok_or(UnwrapFailure::Unauthentic)
     }
 }
 
 impl LocalKeyring for RawRsaKeyring {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        let failed = |reason: &str| KeyringError::Wrap {
-            keyring: self.key_name.description("raw RSA"),
-            reason: reason.to_owned(),
-            source: None,
-        };
+        let failed =
+            |reason: &str| KeyringError::wrap(self.key_name.description("raw RSA"), reason);
         let Some(RsaPublicKey(public)) = &self.public else {
             return Err(failed("it has no public key, which encrypting needs").into());
         };
@@ -206,7 +205,8 @@ impl LocalKeyring for RawRsaKeyring {
 
     fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let description = self.key_name.description("raw RSA");
-        request.first_opened(&description, |edk| self.open(edk))
+        let len = request.suite().data_key_len();
+        request.first_opened(&description, |edk| self.is_own(edk), |edk| self.open(edk, len))
     }
 }
 

@@ -6,9 +6,9 @@
 //! unframed:      IV (12) | content length (8) | content | tag (16)
 //! ```
 
-use crate::crypto::{IV_LEN, TAG_LEN};
 use crate::error::{Error, InvalidMessage, Malformed};
 use crate::message::{to_u64, to_usize};
+use crate::suite::{IV_LEN, TAG_LEN};
 
 /// Which of the two kinds a frame is.
 ///
@@ -212,6 +212,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

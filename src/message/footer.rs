@@ -25,6 +25,7 @@ pub(crate) fn read_footer(bytes: &[u8]) -> Result<&[u8], usize> {
 const LEN_LEN: usize = 2;
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

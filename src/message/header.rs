@@ -15,12 +15,10 @@
 use std::fmt;
 
 use crate::context::EncryptionContext;
-use crate::crypto::{IV_LEN, TAG_LEN};
-use crate::derive::COMMIT_KEY_LEN;
 use crate::error::{Error, Excerpt, InvalidMessage, Malformed, PolicyError};
 use crate::message::to_u64;
 use crate::policy::Policy;
-use crate::suite::{AlgorithmSuite, MessageVersion};
+use crate::suite::{AlgorithmSuite, COMMIT_KEY_LEN, IV_LEN, MessageVersion, TAG_LEN};
 
 /// A parsed header.
 ///
@@ -102,7 +100,7 @@ impl Header {
         }
         out.extend_from_slice(&suite.id().to_be_bytes());
         out.extend_from_slice(message_id);
-        let context = context.encode().map_err(crate::error::ApiMisuse::Context)?;
+        let context = context.encode()?;
         put_prefixed(&mut out, &context)?;
         let count = u16::try_from(encrypted_data_keys.len()).map_err(|_| too_long())?;
         out.extend_from_slice(&count.to_be_bytes());

@@ -85,7 +85,7 @@ impl FrameLayout {
             .filter(|_| sequence_number <= count)
             .ok_or(ApiMisuse::Order("there is no frame with this sequence number"))?;
         let frame_len = u64::from(self.frame_len);
-        let overflow = || Error::from(self.too_many_frames());
+        let overflow = || self.too_many_frames();
         let start = u64::from(before).checked_mul(frame_len).ok_or_else(overflow)?;
         let kind = if sequence_number == count { FrameKind::Final } else { FrameKind::Regular };
         let end = match kind {

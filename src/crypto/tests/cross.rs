@@ -104,12 +104,12 @@ fn rsa_encodings_are_equal() {
     }
 }
 
-/// The same answer for every single-byte change of a key's encoding, a sample of which runs here.
+/// The same answer to a key with any one byte of its encoding changed.
 #[test]
 fn changed_rsa_keys_get_the_same_answer() {
     let (_, private, public) = SIZES[2];
-    let changes = |der: Vec<u8>, step| {
-        (0..der.len()).step_by(step).flat_map(move |at| {
+    let changes = |der: Vec<u8>| {
+        (0..der.len()).flat_map(move |at| {
             let der = der.clone();
             [0x01, 0x80, 0xff].map(move |mask| {
                 let mut der = der.clone();
@@ -118,11 +118,11 @@ fn changed_rsa_keys_get_the_same_answer() {
             })
         })
     };
-    for (at, spki) in changes(der(public), 1) {
+    for (at, spki) in changes(der(public)) {
         let (a, b) = (AwsLc::rsa_public_key(&spki), RustCrypto::rsa_public_key(&spki));
         assert_eq!(a.is_ok(), b.is_ok(), "{at}");
     }
-    for (at, pkcs8) in changes(der(private), 13) {
+    for (at, pkcs8) in changes(der(private)) {
         let (a, b) = (AwsLc::rsa_private_key(&pkcs8), RustCrypto::rsa_private_key(&pkcs8));
         assert_eq!(a.is_ok(), b.is_ok(), "{at}");
     }

@@ -169,7 +169,7 @@ macro_rules! impl_backend {
                 info: &[&[u8]],
                 out: &mut [u8],
             ) -> Result<(), CryptoError> {
-                super::$module::hkdf(hash, salt, input_key, info, out)
+                super::$module::Prk::extract(hash, salt, input_key).expand(info, out)
             }
 
             fn hasher(hash: Hash) -> Self::Hasher {

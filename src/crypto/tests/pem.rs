@@ -125,6 +125,24 @@ fn refused_texts() {
     assert_eq!(rsa_public_key_from_pem(&request).unwrap_err(), label("CERTIFICATE REQUEST"));
 }
 
+/// A changed character leaves the key unreadable or leaves it the same.
+#[test]
+fn changed_texts() {
+    for (pem, character) in [(PKCS8, "="), (PKCS8, "\n"), (PKCS1, "-"), (PKCS1, " "), (SPKI, "é")]
+    {
+        for at in 0..pem.len() {
+            let changed = format!("{}{character}{}", &pem[..at], &pem[at + 1..]);
+            if let Ok(key) = rsa_private_key_from_pem(&changed) {
+                assert_eq!(*key.to_pkcs8_der().unwrap(), der(PKCS8), "{changed}");
+            }
+            if let Ok(key) = rsa_public_key_from_pem(&changed) {
+                assert_eq!(key.to_spki_der().unwrap(), der(SPKI), "{changed}");
+            }
+            let _ = rsa_private_key_from_pem(&changed[..at]);
+        }
+    }
+}
+
 #[test]
 fn reasons_are_sentences() {
     assert_eq!(

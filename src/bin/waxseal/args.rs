@@ -1,0 +1,194 @@
+//! What the command line takes.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use waxseal::{AlgorithmSuite, CommitmentPolicy};
+
+/// Encrypts files and streams where they are, in the AWS Encryption SDK message format
+#[derive(Debug, Parser)]
+#[command(name = "waxseal", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a key
+    Keygen(Keygen),
+    /// Encrypt a file, a stream, or all files of a folder
+    #[command(after_long_help = KEYS)]
+    Encrypt(Encrypt),
+    /// Decrypt and verify what `encrypt` or an official client of the format wrote
+    #[command(after_long_help = KEYS)]
+    Decrypt(Decrypt),
+    /// Show what the header of a message says, without any key: nothing of it is verified
+    Inspect(Inspect),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// What kind of key
+    #[arg(long)]
+    pub(crate) kind: KeyKind,
+    /// Where to write it, readable for you alone; the public half of an RSA key goes to PATH.pub
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: PathBuf,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeyKind {
+    /// 16 random bytes
+    Aes128,
+    /// 24 random bytes
+    Aes192,
+    /// 32 random bytes
+    Aes256,
+    /// A key pair of 2048 bits, as PEM
+    Rsa2048,
+    /// A key pair of 3072 bits, as PEM
+    Rsa3072,
+    /// A key pair of 4096 bits, as PEM
+    Rsa4096,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Encrypt {
+    /// A key that will open the message; the first makes the data key
+    #[arg(short, long = "key", value_name = "KEY", required = true)]
+    pub(crate) keys: Vec<String>,
+    /// A pair of the encryption context: authenticated, and readable for anyone
+    #[arg(short, long = "context", value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    pub(crate) context: Vec<String>,
+    /// More pairs, as a JSON object of strings
+    #[arg(long, value_name = "JSON")]
+    pub(crate) context_file: Option<PathBuf>,
+    /// Algorithm suite, by name or id such as 0x0478; the default commits to its key and signs
+    #[arg(long, value_name = "NAME|0xID")]
+    pub(crate) suite: Option<AlgorithmSuite>,
+    /// Bytes in a frame; whoever decrypts holds one frame in memory [default: 4096]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) frame_length: Option<u32>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// What is added to file names where the output is a folder [default: .encrypted]
+    #[arg(long, value_name = "SUFFIX", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) suffix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decrypt {
+    /// A key that may open the message
+    #[arg(short, long = "key", value_name = "KEY", required = true)]
+    pub(crate) keys: Vec<String>,
+    /// A pair that the message must be authenticated with, or a name that it must have
+    #[arg(short, long = "context", value_name = "NAME=VALUE|NAME", allow_hyphen_values = true)]
+    pub(crate) context: Vec<String>,
+    /// More such pairs, as a JSON object of strings
+    #[arg(long, value_name = "JSON")]
+    pub(crate) context_file: Option<PathBuf>,
+    /// Refuse messages with longer frames (or a longer unframed body) than N bytes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_frame_length: Option<u32>,
+    /// Verify everything before anything goes to standard output
+    ///
+    /// Without it, each frame goes there as soon as it is verified, and only exit code 0 says that the
+    /// message was whole and, where it is signed, by whom. Files never appear before that.
+    #[arg(long)]
+    pub(crate) buffer: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// What is added to file names where the output is a folder [default: .decrypted]
+    #[arg(long, value_name = "SUFFIX", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) suffix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Limits {
+    /// Which suites are allowed, by whether a message commits to its key
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value_t,
+        value_parser = PossibleValuesParser::new(CommitmentPolicy::ALL.map(CommitmentPolicy::name))
+            .try_map(|name| name.parse::<CommitmentPolicy>())
+    )]
+    pub(crate) commitment_policy: CommitmentPolicy,
+    /// Refuse messages with more encrypted data keys [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_encrypted_data_keys: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// The input; `-` or nothing is standard input
+    #[arg(short, long, value_name = "IN")]
+    pub(crate) input: Option<PathBuf>,
+    /// The output; `-` or nothing is standard output
+    ///
+    /// A file appears whole or not at all: until then, a hidden temporary file is in its folder. Only a
+    /// signal can leave that one behind.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Take all files of the folder IN, and put them in the same tree in the folder OUT
+    ///
+    /// Symbolic links are not followed. It stops at the first file that fails.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The message; `-` or nothing is standard input
+    #[arg(value_name = "IN")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+pub(crate) const KEYS: &str = "\
+KEY is one of
+  raw-aes:namespace=NS,name=NAME,file=PATH
+  raw-rsa:namespace=NS,name=NAME,padding=PADDING,public=PATH
+  raw-rsa:namespace=NS,name=NAME,padding=PADDING,private=PATH
+
+PADDING is pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512; both
+public= and private= may be given. Namespace and name are written in each
+message, and are how a key is found again. A comma in a value is written %2C
+and a percent sign %25; any other byte may be written so, too.
+
+An AES key file holds 16, 24 or 32 bytes. A file of exactly 32, 48 or 64
+hexadecimal digits holds them in that form; otherwise, a file that is exactly
+the Base64 of so many bytes (24, 32 or 44 characters) holds them in that form;
+either may end in a newline. Any other file is the key itself. RSA keys are
+PEM, PKCS #8 or PKCS #1, not encrypted.";
+
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  input or output failed
+  2  wrong usage: flags, keys, key files, encryption context
+  3  not a valid message
+  4  no key opens the message, or a key cannot wrap
+  5  authentication failed
+  6  refused by policy: commitment, limits, required context";

@@ -1,0 +1,147 @@
+//! `encrypt` and `decrypt`.
+
+use std::io::{self, Read, Seek as _, Write};
+use std::path::PathBuf;
+
+use waxseal::{DecryptReader, EncryptReader, Error, Policy};
+use zeroize::Zeroizing;
+
+use crate::args::{Decrypt, Encrypt, Limits};
+use crate::context;
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::key::{self, Keys};
+use crate::output::{Output, Target};
+use crate::tree;
+
+pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
+    let Encrypt { keys, context, context_file, suite, frame_length, limits, files, suffix } = args;
+    let context = context::to_store(context, context_file.as_deref())?;
+    let policy = policy(limits);
+    let keys = key::load(keys)?;
+    let read = read_files(&keys, context_file);
+    tree::each_file(files, suffix.as_deref(), ".encrypted", |mut input, target| {
+        target.check_apart(&input, &read)?;
+        target.check_new()?;
+        target.check_binary()?;
+        let mut encryptor =
+            waxseal::encryptor(&keys.keyring).context(&context).policy(policy.clone());
+        if let Some(suite) = *suite {
+            encryptor = encryptor.suite(suite);
+        }
+        if let Some(frame_len) = *frame_length {
+            encryptor = encryptor.frame_len(frame_len)?;
+        }
+        let encryptor = encryptor.now()?;
+        let mut output = target.create()?;
+        input.show_progress();
+        let name = input.name().to_owned();
+        pump(EncryptReader::new(encryptor, input), &name, &mut output)?;
+        output.commit()
+    })
+}
+
+pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
+    let Decrypt { keys, context, context_file, max_frame_length, buffer, limits, files, suffix } =
+        args;
+    let (context, names) = context::to_require(context, context_file.as_deref())?;
+    let mut policy = policy(limits);
+    if let Some(limit) = *max_frame_length {
+        policy = policy.max_frame_len(limit);
+    }
+    let keys = key::load(keys)?;
+    let read = read_files(&keys, context_file);
+    tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target| {
+        target.check_apart(&input, &read)?;
+        target.check_new()?;
+        input.show_progress();
+        let name = input.name().to_owned();
+        let reader = open(input, policy.clone(), &name)?
+            .unlock(&keys.keyring)
+            .require(&context)
+            .require_keys(names.iter().cloned())
+            .now()?;
+        if *buffer && matches!(target, Target::Stdout) {
+            let mut verified = Spool::read(reader, &name)?;
+            let mut output = target.create()?;
+            verified.write_to(&mut output)?;
+            return output.commit();
+        }
+        let mut output = target.create()?;
+        pump(reader, &name, &mut output)?;
+        output.commit()
+    })
+}
+
+fn open(input: Input, policy: Policy, name: &str) -> Result<waxseal::LockedReader<Input>, Failure> {
+    DecryptReader::open_with(input, policy).map_err(|error| Failure::reading(name, error))
+}
+
+fn policy(limits: &Limits) -> Policy {
+    let Limits { commitment_policy, max_encrypted_data_keys } = limits;
+    let policy = Policy::default().commitment(*commitment_policy);
+    match *max_encrypted_data_keys {
+        None => policy,
+        Some(limit) => policy.max_encrypted_data_keys(limit),
+    }
+}
+
+/// All files that must not become the output.
+fn read_files(keys: &Keys, context_file: &Option<PathBuf>) -> Vec<PathBuf> {
+    keys.files.iter().chain(context_file).cloned().collect()
+}
+
+/// A verified plaintext on its way to standard output: short ones in memory, others in a temporary file
+/// that has no name.
+struct Spool(tempfile::SpooledTempFile);
+
+impl Spool {
+    fn read(reader: impl Read, name: &str) -> Result<Self, Failure> {
+        let mut spool = tempfile::spooled_tempfile(MAX_IN_MEMORY);
+        match copy(reader, &mut spool) {
+            Ok(()) => Ok(Self(spool)),
+            Err(Side::Read(error)) => Err(Failure::reading(name, Error::from_io(error))),
+            Err(Side::Write(error)) => Err(Self::failed(&error)),
+        }
+    }
+
+    fn write_to(&mut self, output: &mut Output) -> Result<(), Failure> {
+        self.0.rewind().map_err(|error| Self::failed(&error))?;
+        pump(&mut self.0, "the temporary file", output)
+    }
+
+    fn failed(error: &io::Error) -> Failure {
+        Failure::io("cannot use a temporary file", error)
+    }
+}
+
+/// Moves everything through to the output.
+fn pump(reader: impl Read, name: &str, output: &mut Output) -> Result<(), Failure> {
+    copy(reader, &mut *output).map_err(|side| match side {
+        Side::Read(error) => Failure::reading(name, Error::from_io(error)),
+        Side::Write(error) => output.failed(&error),
+    })
+}
+
+/// Which side of a copy failed.
+enum Side {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+fn copy(mut reader: impl Read, mut to: impl Write) -> Result<(), Side> {
+    let mut buffer = Zeroizing::new(vec![0; BUFFER_LEN]);
+    loop {
+        let len = match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Side::Read(error)),
+        };
+        to.write_all(buffer.get(..len).unwrap_or_default()).map_err(Side::Write)?;
+    }
+}
+
+/// Large enough that system calls do not count.
+const BUFFER_LEN: usize = 256 * 1024;
+const MAX_IN_MEMORY: usize = 1 << 20;

@@ -1,0 +1,239 @@
+//! What is told when something fails: one sentence, one hint, and an exit code.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use waxseal::{ApiMisuse, Error, KeyringError, Malformed, PolicyError, UnwrapFailure};
+
+/// Why the command failed, and what helps.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: String,
+}
+
+/// Exit codes; scripts rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Io,
+    Usage,
+    InvalidMessage,
+    NoKey,
+    Unauthentic,
+    Policy,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into(), hint: hint.into() }
+    }
+
+    /// `what` failed because of the state that files are in.
+    pub(crate) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Io, message: message.into(), hint: hint.into() }
+    }
+
+    /// `what` ("cannot read `x`") failed.
+    pub(crate) fn io(what: &str, error: &io::Error) -> Self {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "check the path",
+            io::ErrorKind::PermissionDenied => "check the permissions of the file and its folder",
+            io::ErrorKind::BrokenPipe => {
+                "what reads the output stopped early; what it got is not whole"
+            }
+            io::ErrorKind::StorageFull => "make room there, or write somewhere else",
+            _ => "check that the path can be used so, and try again",
+        };
+        Self { exit: Exit::Io, message: format!("{what}: {error}"), hint: hint.into() }
+    }
+
+    /// An error of the library; `Error::Io` is about this input.
+    pub(crate) fn reading(input: &str, error: Error) -> Self {
+        match error {
+            Error::Io(failure) => Self::io(&format!("cannot read {input}"), failure.get_ref()),
+            error => Self::from(error),
+        }
+    }
+
+    /// Names the file that this is about.
+    #[must_use]
+    pub(crate) fn about(mut self, path: &Path) -> Self {
+        let path = shown(path);
+        if !self.message.contains(&path) {
+            self.message = format!("{path}: {}", self.message);
+        }
+        self
+    }
+
+    /// Tells it on standard error.
+    pub(crate) fn report(&self) -> ExitCode {
+        let Self { exit, message, hint } = self;
+        let text = format!("waxseal: error: {}\nhint: {}\n", printable(message), printable(hint));
+        // If nobody listens, the exit code has to do.
+        let _ = io::stderr().write_all(text.as_bytes());
+        exit.code()
+    }
+}
+
+impl Exit {
+    fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Io => 1,
+            Self::Usage => 2,
+            Self::InvalidMessage => 3,
+            Self::NoKey => 4,
+            Self::Unauthentic => 5,
+            Self::Policy => 6,
+        })
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (exit, hint) = match &error {
+            Error::ApiMisuse(misuse) => return Self::from_misuse(misuse),
+            Error::Io(failure) => return Self::io("reading or writing", failure.get_ref()),
+            Error::InvalidMessage(invalid) => (
+                Exit::InvalidMessage,
+                match invalid.reason() {
+                    Malformed::Base64 => "turn it into bytes first, as with `base64 -d`",
+                    Malformed::Truncated { .. } => {
+                        "get the whole message again; this one was cut off"
+                    }
+                    Malformed::TrailingBytes => {
+                        "get the message alone; something was appended to this one"
+                    }
+                    _ => {
+                        "check that this is the encrypted file, and that it was not changed on its way"
+                    }
+                },
+            ),
+            Error::Keyring(error) => (Exit::NoKey, keyring_hint(error)),
+            Error::Policy(error) => (Exit::Policy, policy_hint(error)),
+            Error::Unauthentic(_) => (
+                Exit::Unauthentic,
+                "get the message again; this one was changed, by accident or not",
+            ),
+            // A value is never asked for here, and a backend fails only with the machine it is on.
+            _ => (Exit::Io, "the machine could not do what it always can; try again"),
+        };
+        Self { exit, message: error.to_string(), hint: hint.into() }
+    }
+}
+
+impl Failure {
+    fn from_misuse(misuse: &ApiMisuse) -> Self {
+        let hint = match misuse {
+            ApiMisuse::Context(_) => {
+                "give fewer or shorter pairs: the format has 65535 bytes for all"
+            }
+            ApiMisuse::Key(_) => "check the key file; `waxseal keygen` makes a good one",
+            ApiMisuse::KeyName { .. } => "give another `namespace=` or `name=` in the key",
+            ApiMisuse::ReservedContextKey { .. } => "give the pair another name",
+            ApiMisuse::FrameLenZero | ApiMisuse::TooManyFrames { .. } => {
+                "give a larger --frame-length"
+            }
+            _ => {
+                let hint = "this is a fault of waxseal; please report it";
+                return Self::refused(misuse.to_string(), hint);
+            }
+        };
+        Self::usage(misuse.to_string(), hint)
+    }
+}
+
+fn keyring_hint(error: &KeyringError) -> &'static str {
+    match error {
+        KeyringError::NoDataKey { attempts, .. } if attempts.is_empty() => {
+            "give the key with the namespace and name that the message asks for"
+        }
+        KeyringError::NoDataKey { attempts, .. }
+            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::NoPrivateKey)) =>
+        {
+            "a public key cannot decrypt: add `private=PATH` to the key"
+        }
+        KeyringError::NoDataKey { .. } => {
+            "check that the key file holds the key of that name, and for RSA that the padding is the same"
+        }
+        _ => {
+            "an RSA key encrypts with its public half, so add `public=PATH`, and it must be long enough for the padding"
+        }
+    }
+}
+
+fn policy_hint(error: &PolicyError) -> &'static str {
+    match error {
+        PolicyError::Commitment { action: "encrypt", .. } => {
+            "choose another --suite or --commitment-policy; the default of both is the safest"
+        }
+        PolicyError::Commitment { .. } => {
+            "if you trust where it comes from, allow it with --commitment-policy require-encrypt-allow-decrypt"
+        }
+        PolicyError::ContextMismatch { .. }
+        | PolicyError::ContextMissing { .. }
+        | PolicyError::ContextNotAuthenticated { .. } => {
+            "this may be another message than you think; `waxseal inspect` shows its encryption context"
+        }
+        PolicyError::FrameLen { .. } => {
+            "if you trust where it comes from, allow it with a larger --max-frame-length"
+        }
+        PolicyError::TooManyEncryptedDataKeys { .. } => {
+            "if it is meant to be so, allow it with a larger --max-encrypted-data-keys"
+        }
+        _ => "check where this message comes from",
+    }
+}
+
+/// What clap has to say, in our form.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        let help = "`waxseal --help` and `waxseal COMMAND --help` tell what there is";
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::usage("there is no command", help);
+        }
+        let text = error.render().to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = first.split_whitespace().collect();
+        let message = words.join(" ");
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+        Self::usage(message, tip.unwrap_or(help))
+    }
+}
+
+/// A path for people.
+pub(crate) fn shown(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+/// Text that cannot control a terminal or look like another line. What is printable stays.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            c => {
+                let _ = write!(out, "{}", c.escape_debug());
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_control_a_terminal() {
+        assert_eq!(
+            printable("a\x1b[2J\nb\u{9b}\u{202e}\u{7f}"),
+            "a\\u{1b}[2J\\nb\\u{9b}\\u{202e}\\u{7f}"
+        );
+        assert_eq!(printable(r#"it's "C:\é""#), r#"it's "C:\é""#);
+    }
+}

@@ -1,0 +1,307 @@
+//! KEY texts and key files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use base64ct::{Base64, Encoding};
+use percent_encoding::percent_decode_str;
+use waxseal::{
+    AesKey, Error, LocalKeyring, LocalMultiKeyring, RawAesKeyring, RawRsaKeyring, RsaPadding,
+    RsaPrivateKey, RsaPublicKey,
+};
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, shown};
+
+/// The keys of a command.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) keyring: LocalMultiKeyring,
+    /// Where they are: nothing may be written there.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Reads all keys; the first one makes the data key on encrypt.
+pub(crate) fn load(texts: &[String]) -> Result<Keys, Failure> {
+    let mut files = Vec::new();
+    let (first, others) = texts
+        .split_first()
+        .ok_or_else(|| Failure::usage("there is no key", "give at least one with -k KEY"))?;
+    let mut keyring = LocalMultiKeyring::generator(load_one(first, &mut files)?);
+    for text in others {
+        keyring = keyring.child(load_one(text, &mut files)?);
+    }
+    Ok(Keys { keyring, files })
+}
+
+fn load_one(text: &str, files: &mut Vec<PathBuf>) -> Result<Box<dyn LocalKeyring>, Failure> {
+    let (kind, parameters) = text.split_once(':').unwrap_or((text, ""));
+    match kind {
+        "raw-aes" => {
+            let [namespace, name, file] =
+                Parameters::read(parameters, ["namespace", "name", "file"])?.0;
+            let (namespace, name) = (namespace.required()?, name.required()?);
+            let path = file.required_path()?;
+            let key = aes_key(&read(&path)?).ok_or_else(|| {
+                Failure::usage(
+                    format!("{} holds no AES key", shown(&path)),
+                    "it must hold 16, 24 or 32 bytes, or their hexadecimal or Base64 form and nothing else",
+                )
+            })?;
+            files.push(path);
+            Ok(Box::new(RawAesKeyring::new(namespace, name, key)?))
+        }
+        "raw-rsa" => {
+            let [namespace, name, padding, public, private] = Parameters::read(
+                parameters,
+                ["namespace", "name", "padding", "public", "private"],
+            )?
+            .0;
+            let (namespace, name) = (namespace.required()?, name.required()?);
+            let padding = rsa_padding(&padding.required()?)?;
+            let public = public.optional_path()?;
+            let private = private.optional_path()?;
+            files.extend(public.iter().chain(&private).cloned());
+            let public = public.map(|path| pem(&path, RsaPublicKey::from_pem)).transpose()?;
+            let private = private.map(|path| pem(&path, RsaPrivateKey::from_pem)).transpose()?;
+            let keyring = match (public, private) {
+                (Some(public), Some(private)) => {
+                    RawRsaKeyring::key_pair(namespace, name, padding, public, private)
+                }
+                (Some(public), None) => RawRsaKeyring::public(namespace, name, padding, public),
+                (None, Some(private)) => RawRsaKeyring::private(namespace, name, padding, private),
+                (None, None) => {
+                    return Err(Failure::usage(
+                        "the key parameters `public` and `private` are both missing",
+                        "give `public=PATH` to encrypt, `private=PATH` to decrypt, or both",
+                    ));
+                }
+            };
+            Ok(Box::new(keyring?))
+        }
+        kind => Err(Failure::usage(
+            format!("there is no kind of key `{kind}`"),
+            "write raw-aes:namespace=NS,name=NAME,file=PATH or raw-rsa:...; see `waxseal encrypt --help`",
+        )),
+    }
+}
+
+/// The values of these parameters, in this order.
+struct Parameters<const N: usize>([Parameter; N]);
+
+struct Parameter {
+    name: &'static str,
+    value: Option<String>,
+}
+
+impl<const N: usize> Parameters<N> {
+    fn read(text: &str, names: [&'static str; N]) -> Result<Self, Failure> {
+        let mut parameters = names.map(|name| Parameter { name, value: None });
+        for item in text.split(',').filter(|_| !text.is_empty()) {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            let Some(parameter) = parameters.iter_mut().find(|known| known.name == name) else {
+                return Err(Failure::usage(
+                    format!("there is no key parameter `{name}`"),
+                    format!(
+                        "the parameters are {}; write a comma in a value as %2C",
+                        names.join(", ")
+                    ),
+                ));
+            };
+            if !item.contains('=') {
+                return Err(Failure::usage(
+                    format!("the key parameter `{name}` has no value"),
+                    format!("write {name}=VALUE"),
+                ));
+            }
+            if parameter.value.replace(decoded(name, value)?).is_some() {
+                return Err(Failure::usage(
+                    format!("the key parameter `{name}` is there twice"),
+                    "give it once; write a comma in a value as %2C",
+                ));
+            }
+        }
+        Ok(Self(parameters))
+    }
+}
+
+impl Parameter {
+    fn required(self) -> Result<String, Failure> {
+        let Self { name, value } = self;
+        value.ok_or_else(|| {
+            Failure::usage(
+                format!("the key parameter `{name}` is missing"),
+                format!("add {name}=VALUE to the key"),
+            )
+        })
+    }
+
+    fn required_path(self) -> Result<PathBuf, Failure> {
+        let name = self.name;
+        path(name, self.required()?)
+    }
+
+    fn optional_path(self) -> Result<Option<PathBuf>, Failure> {
+        let Self { name, value } = self;
+        value.map(|value| path(name, value)).transpose()
+    }
+}
+
+fn path(name: &str, value: String) -> Result<PathBuf, Failure> {
+    if value.is_empty() {
+        return Err(Failure::usage(
+            format!("the key parameter `{name}` is empty"),
+            format!("write {name}=PATH"),
+        ));
+    }
+    Ok(value.into())
+}
+
+fn decoded(name: &str, value: &str) -> Result<String, Failure> {
+    let whole = value.split('%').skip(1).all(|after| {
+        after.as_bytes().first_chunk::<2>().is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    });
+    if !whole {
+        return Err(Failure::usage(
+            format!("the key parameter `{name}` has a `%` without two hexadecimal digits"),
+            "write a percent sign as %25",
+        ));
+    }
+    percent_decode_str(value).decode_utf8().map(Into::into).map_err(|_| {
+        Failure::usage(
+            format!("the key parameter `{name}` is not UTF-8 when its percent-encoding is undone"),
+            "encode the bytes of UTF-8 text",
+        )
+    })
+}
+
+fn rsa_padding(text: &str) -> Result<RsaPadding, Failure> {
+    Ok(match text {
+        "pkcs1" => RsaPadding::Pkcs1,
+        "oaep-sha1" => RsaPadding::OaepSha1,
+        "oaep-sha256" => RsaPadding::OaepSha256,
+        "oaep-sha384" => RsaPadding::OaepSha384,
+        "oaep-sha512" => RsaPadding::OaepSha512,
+        other => {
+            return Err(Failure::usage(
+                format!("the key parameter `padding` cannot be `{other}`"),
+                "use pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512, the same on both sides",
+            ));
+        }
+    })
+}
+
+fn pem<K>(path: &Path, parse: impl FnOnce(&str) -> Result<K, Error>) -> Result<K, Failure> {
+    let bytes = read(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        Failure::usage(
+            format!("{} holds no PEM text", shown(path)),
+            "convert the key, as with `openssl pkey -inform DER`",
+        )
+    })?;
+    parse(text).map_err(|error| Failure::from(error).about(path))
+}
+
+/// The key in a file: hexadecimal, Base64 or as it is, by the rule in `--help`.
+fn aes_key(file: &[u8]) -> Option<AesKey> {
+    let text = file.strip_suffix(b"\n").unwrap_or(file);
+    let text = text.strip_suffix(b"\r").filter(|_| text.len() < file.len()).unwrap_or(text);
+    let mut buffer = Zeroizing::new([0; 32]);
+    let bytes = match from_hex(text, &mut buffer) {
+        Some(bytes) => bytes,
+        None => match Base64::decode(text, &mut *buffer) {
+            Ok(bytes) if AES_KEY_LENS.contains(&bytes.len()) => bytes,
+            Ok(_) | Err(_) => file,
+        },
+    };
+    AesKey::try_from(bytes).ok()
+}
+
+fn from_hex<'o>(text: &[u8], out: &'o mut [u8; 32]) -> Option<&'o [u8]> {
+    let out = out.get_mut(..text.len() / 2)?;
+    if !text.len().is_multiple_of(2) || !AES_KEY_LENS.contains(&out.len()) {
+        return None;
+    }
+    for (byte, digits) in out.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digits.iter().try_fold(0, |byte: u8, digit| {
+            let digit = char::from(*digit).to_digit(16)?;
+            byte.wrapping_mul(16).checked_add(u8::try_from(digit).ok()?)
+        })?;
+    }
+    Some(out)
+}
+
+/// A whole key file, in one buffer that never grows: growing would leave copies behind.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |error| Failure::io(&format!("cannot read the key file {}", shown(path)), &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut bytes = Zeroizing::new(vec![0; MAX_FILE_LEN]);
+    let mut len = 0;
+    while let Some(space) = bytes.get_mut(len..).filter(|space| !space.is_empty()) {
+        match file.read(space) {
+            Ok(0) => {
+                bytes.truncate(len);
+                return Ok(bytes);
+            }
+            Ok(read) => len = len.saturating_add(read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(Failure::usage(
+        format!("the key file {} is too long for a key", shown(path)),
+        "check the path: a key has no more than some thousand bytes",
+    ))
+}
+
+const AES_KEY_LENS: [usize; 3] = [16, 24, 32];
+/// An RSA key of 8,192 bits takes about 7 KB as PEM, and text may surround it.
+const MAX_FILE_LEN: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(file: &[u8]) -> Option<Vec<u8>> {
+        aes_key(file).map(|key| key.expose().to_vec())
+    }
+
+    #[test]
+    fn hexadecimal_comes_first() {
+        let zeros = |digits| vec![b'0'; digits];
+        assert_eq!(key(&zeros(32)), Some(vec![0; 16]));
+        assert_eq!(key(&zeros(48)), Some(vec![0; 24]));
+        assert_eq!(key(&zeros(64)), Some(vec![0; 32]));
+        assert_eq!(
+            key(b"00112233445566778899AABBccddeeff\r\n").unwrap()[10..],
+            [0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]
+        );
+    }
+
+    #[test]
+    fn base64_comes_second() {
+        assert_eq!(key(b"/////////////////////w==\n"), Some(vec![0xff; 16]));
+        assert_eq!(key(b"////////////////////////////////"), Some(vec![0xff; 24]));
+        assert_eq!(key(b"//////////////////////////////////////////8="), Some(vec![0xff; 32]));
+    }
+
+    #[test]
+    fn everything_else_is_the_key_itself() {
+        assert_eq!(key(&[b'!'; 16]), Some(vec![b'!'; 16]));
+        assert_eq!(key(&[b'!'; 24]), Some(vec![b'!'; 24]));
+        assert_eq!(key(&[b'!'; 32]), Some(vec![b'!'; 32]));
+        let ends_in_newline = [&[b'!'; 31][..], b"\n"].concat();
+        assert_eq!(key(&ends_in_newline), Some(ends_in_newline.clone()));
+    }
+
+    #[test]
+    fn other_lengths_are_refused() {
+        for len in (0..100).filter(|len| ![16, 24, 32].contains(len)) {
+            assert_eq!(key(&vec![b'!'; len]), None, "{len}");
+        }
+        assert_eq!(key(&[b'0'; 31]), None);
+        assert_eq!(key(&[b'0'; 66]), None);
+        assert_eq!(key([&[b'0'; 64][..], b"\n\n"].concat().as_slice()), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! `keygen`.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use waxseal::{AesKey, RsaPrivateKey};
+
+use crate::args::{KeyKind, Keygen};
+use crate::failure::Failure;
+use crate::output::{Mode, Output, Target};
+
+pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
+    let Keygen { kind, out, force } = args;
+    if out == Path::new("-") {
+        return Err(Failure::usage("a key is not printed", "name a file with --out"));
+    }
+    // Whether it may be written comes first: making an RSA key takes seconds.
+    let key_file = Target::file(out, *force, Mode::Secret)?;
+    key_file.check_new()?;
+    match kind {
+        KeyKind::Aes128 => write(key_file, AesKey::generate_128()?.expose())?.commit(),
+        KeyKind::Aes192 => write(key_file, AesKey::generate_192()?.expose())?.commit(),
+        KeyKind::Aes256 => write(key_file, AesKey::generate_256()?.expose())?.commit(),
+        KeyKind::Rsa2048 => rsa(2048, out, *force, key_file),
+        KeyKind::Rsa3072 => rsa(3072, out, *force, key_file),
+        KeyKind::Rsa4096 => rsa(4096, out, *force, key_file),
+    }
+}
+
+fn rsa(bits: u32, out: &Path, force: bool, key_file: Target) -> Result<(), Failure> {
+    let public_path = with_pub(out);
+    let public_file = Target::file(&public_path, force, Mode::Usual)?;
+    public_file.check_new()?;
+    let private = RsaPrivateKey::generate(bits)?;
+    let public = write(public_file, private.public_key()?.to_pem()?.as_bytes())?;
+    let private = write(key_file, private.to_pem()?.as_bytes())?;
+    // Without its private half, a public key would encrypt what nobody can decrypt.
+    private.commit()?;
+    public.commit()
+}
+
+fn write(target: Target, key: &[u8]) -> Result<Output, Failure> {
+    let mut output = target.create()?;
+    output.write_all(key).map_err(|error| output.failed(&error))?;
+    Ok(output)
+}
+
+fn with_pub(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".pub");
+    name.into()
+}

@@ -1,0 +1,305 @@
+//! Where the output goes: files appear whole or not at all.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::failure::{Failure, shown};
+use crate::input::Input;
+
+/// Where the output should go; nothing was written yet.
+#[derive(Debug)]
+pub(crate) enum Target {
+    Stdout,
+    File { path: PathBuf, force: bool, mode: Mode },
+}
+
+/// Who may read a file once it is there; until then only its owner may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As for any new file; a file that is replaced keeps what it has.
+    Usual,
+    /// Only its owner.
+    Secret,
+}
+
+impl Target {
+    /// Refuses what is there and no file.
+    pub(crate) fn file(path: &Path, force: bool, mode: Mode) -> Result<Self, Failure> {
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Failure::refused(
+                format!("{} exists and is no file", shown(path)),
+                "name a new file, or leave -o out and redirect standard output",
+            ));
+        }
+        Ok(Self::File { path: path.to_owned(), force, mode })
+    }
+
+    /// Refuses to replace a file without `force`. Whether this still holds is seen at the end.
+    pub(crate) fn check_new(&self) -> Result<(), Failure> {
+        match self {
+            Self::File { path, force: false, .. } if path.symlink_metadata().is_ok() => {
+                Err(exists(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to put the output where anything is read from.
+    pub(crate) fn check_apart(&self, input: &Input, others: &[PathBuf]) -> Result<(), Failure> {
+        let (path, metadata) = match self {
+            Self::Stdout => (None, clone_stdout().and_then(|file| file.metadata())),
+            Self::File { path, .. } => (Some(path.as_path()), fs::metadata(path)),
+        };
+        let Ok(metadata) = metadata else {
+            return Ok(());
+        };
+        let output = Place { path, metadata: &metadata };
+        let input_place = input.regular().map(|metadata| Place { path: input.path(), metadata });
+        if input_place.is_some_and(|input| input.is_same(&output)) {
+            return Err(Failure::usage(
+                format!("{} is the input and the output", input.name()),
+                "name another file as output",
+            ));
+        }
+        for path in others {
+            let is_same =
+                |metadata| Place { path: Some(path), metadata: &metadata }.is_same(&output);
+            if fs::metadata(path).is_ok_and(is_same) {
+                return Err(Failure::usage(
+                    format!("the output would replace {}, which is read, too", shown(path)),
+                    "name another file as output",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to put bytes on a terminal.
+    pub(crate) fn check_binary(&self) -> Result<(), Failure> {
+        match self {
+            Self::Stdout => refuse_terminal(io::stdout().is_terminal()),
+            Self::File { .. } => Ok(()),
+        }
+    }
+
+    /// Gets ready to write.
+    pub(crate) fn create(self) -> Result<Output, Failure> {
+        match self {
+            Self::Stdout => {
+                Ok(Output::Stdout(clone_stdout().map_err(|error| stdout_failed(&error))?))
+            }
+            Self::File { path, force, mode } => {
+                let folder = folder(&path);
+                let temporary = tempfile::Builder::new()
+                    .prefix(".waxseal-")
+                    .suffix(".tmp")
+                    .tempfile_in(folder)
+                    .map_err(|error| cannot_write(&path, &error))?;
+                Ok(Output::File { temporary, path, force, mode })
+            }
+        }
+    }
+}
+
+/// An output that is being written. Dropped without [`commit`](Self::commit), a file leaves nothing.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Stdout(File),
+    File { temporary: NamedTempFile, path: PathBuf, force: bool, mode: Mode },
+}
+
+impl Output {
+    /// What was written is whole: lets the file appear.
+    pub(crate) fn commit(self) -> Result<(), Failure> {
+        match self {
+            // Nothing is buffered.
+            Self::Stdout(_) => Ok(()),
+            Self::File { temporary, path, force, mode } => commit(temporary, &path, force, mode)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists if !force => exists(&path),
+                    _ => cannot_write(&path, &error),
+                }),
+        }
+    }
+
+    /// Describes a failed write.
+    pub(crate) fn failed(&self, error: &io::Error) -> Failure {
+        match self {
+            Self::Stdout(_) => stdout_failed(error),
+            Self::File { path, .. } => cannot_write(path, error),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(file) => file.write(bytes),
+            Self::File { temporary, .. } => temporary.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(file) => file.flush(),
+            Self::File { temporary, .. } => temporary.flush(),
+        }
+    }
+}
+
+/// Writes text to standard output.
+pub(crate) fn print(text: &[u8]) -> Result<(), Failure> {
+    clone_stdout()
+        .and_then(|mut stdout| stdout.write_all(text))
+        .map_err(|error| stdout_failed(&error))
+}
+
+pub(crate) fn stdout_failed(error: &io::Error) -> Failure {
+    Failure::io("cannot write to standard output", error)
+}
+
+fn commit(temporary: NamedTempFile, path: &Path, force: bool, mode: Mode) -> io::Result<()> {
+    if mode == Mode::Usual {
+        set_usual_mode(&temporary, path)?;
+    }
+    temporary.as_file().sync_all()?;
+    let result = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
+    result.map(drop).map_err(|error| error.error)
+}
+
+/// Gives the mode of the file that is replaced, or the one that any new file there would have.
+#[cfg(unix)]
+fn set_usual_mode(temporary: &NamedTempFile, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let replaced = path.symlink_metadata().ok().filter(Metadata::is_file);
+    let permissions = match replaced {
+        Some(replaced) => fs::Permissions::from_mode(replaced.permissions().mode() & 0o777),
+        // There is no other way to ask for the mask than to change it, which is the whole process's.
+        None => tempfile::Builder::new()
+            .prefix(".waxseal-")
+            .suffix(".tmp")
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder(path))?
+            .as_file()
+            .metadata()?
+            .permissions(),
+    };
+    temporary.as_file().set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+fn set_usual_mode(_: &NamedTempFile, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::refused(
+        format!("{} exists", shown(path)),
+        "name a new file, or replace it with --force",
+    )
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::io(&format!("cannot write {}", shown(path)), error)
+}
+
+fn refuse_terminal(is_terminal: bool) -> Result<(), Failure> {
+    if !is_terminal {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "the output is binary and would go to a terminal",
+        "name a file with -o, or send it through a pipe",
+    ))
+}
+
+/// Where a file is, under any name.
+#[cfg_attr(unix, expect(dead_code, reason = "numbers are better than names"))]
+struct Place<'a> {
+    path: Option<&'a Path>,
+    metadata: &'a Metadata,
+}
+
+impl Place<'_> {
+    #[cfg(unix)]
+    fn is_same(&self, other: &Self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let (a, b) = (self.metadata, other.metadata);
+        a.is_file() && a.dev() == b.dev() && a.ino() == b.ino()
+    }
+
+    #[cfg(not(unix))]
+    fn is_same(&self, other: &Self) -> bool {
+        let canonical = |place: &Self| place.path.and_then(|path| fs::canonicalize(path).ok());
+        self.metadata.is_file()
+            && canonical(self).is_some_and(|path| canonical(other) == Some(path))
+    }
+}
+
+/// Standard output without the line buffer that the standard library puts before it.
+#[cfg(not(windows))]
+fn clone_stdout() -> io::Result<File> {
+    use std::os::fd::AsFd as _;
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn clone_stdout() -> io::Result<File> {
+    use std::os::windows::io::AsHandle as _;
+    io::stdout().as_handle().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_do_not_go_to_a_terminal() {
+        assert!(refuse_terminal(true).is_err());
+        assert!(refuse_terminal(false).is_ok());
+    }
+
+    #[test]
+    fn a_dropped_output_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut output = Target::file(&path, false, Mode::Usual).unwrap().create().unwrap();
+        output.write_all(b"half").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        drop(output);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_came_in_between_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut output = Target::file(&path, false, Mode::Usual).unwrap().create().unwrap();
+        output.write_all(b"ours").unwrap();
+        fs::write(&path, b"theirs").unwrap();
+        assert!(output.commit().is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_reads_a_file_in_progress() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::file(&folder.path().join("out"), false, Mode::Usual).unwrap();
+        let output = target.create().unwrap();
+        let entry = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        drop(output);
+    }
+}

@@ -1,0 +1,239 @@
+//! Output files appear whole or not at all, and never over anything else.
+
+use crate::*;
+
+/// What has to be there after a failure: what was there before.
+#[track_caller]
+fn leaves_nothing(args: &[&str], message: &[u8], code: i32) {
+    let folder = Folder::new();
+    folder.write("sealed", message);
+    folder.run(&[args, &["-i", "sealed", "-o", "out"]].concat()).refuses(code, "");
+    assert_eq!(folder.names(), ["sealed"]);
+}
+
+#[test]
+fn a_truncated_message_leaves_nothing() {
+    for suite in [UNSIGNED, SIGNED] {
+        let message = message(&[7; 250], suite, &[]);
+        for len in [0, 1, 50, message.len() - 200, message.len() - 1] {
+            leaves_nothing(&["decrypt", "-k", KEY], &message[..len], 3);
+        }
+    }
+}
+
+#[test]
+fn a_changed_message_leaves_nothing() {
+    for suite in [UNSIGNED, SIGNED] {
+        let mut message = message(&[7; 250], suite, &[]);
+        *message.last_mut().unwrap() ^= 1;
+        leaves_nothing(&["decrypt", "-k", KEY], &message, 5);
+    }
+}
+
+#[test]
+fn a_wrong_key_leaves_nothing() {
+    let key = "raw-aes:namespace=ns,name=m,file=key";
+    leaves_nothing(&["decrypt", "-k", key], &message(b"hello", UNSIGNED, &[]), 4);
+}
+
+#[test]
+fn a_refused_message_leaves_nothing() {
+    leaves_nothing(&["decrypt", "-k", KEY], &message(b"hello", UNCOMMITTED, &[]), 6);
+}
+
+#[test]
+fn a_failure_keeps_the_file_that_would_be_replaced() {
+    let folder = Folder::new();
+    let mut message = message(b"hello", UNSIGNED, &[]);
+    *message.last_mut().unwrap() ^= 1;
+    folder.write("out", b"before");
+    let args = ["decrypt", "-k", KEY, "-o", "out", "--force"];
+    folder.run_with(&args, &message).refuses(5, "");
+    assert_eq!(folder.read("out"), b"before");
+    assert_eq!(folder.names(), ["out"]);
+}
+
+#[test]
+fn an_existing_file_needs_force() {
+    let folder = Folder::new();
+    folder.write("out", b"before");
+    folder.run(&["encrypt", "-k", KEY, "-o", "out"]).refuses(1, "`out` exists");
+    assert_eq!(folder.read("out"), b"before");
+    let message = message(b"hello", UNSIGNED, &[]);
+    folder.run_with(&["decrypt", "-k", KEY, "-o", "out"], &message).refuses(1, "`out` exists");
+    folder.run_with(&["decrypt", "-k", KEY, "-o", "out", "--force"], &message).ok();
+    assert_eq!(folder.read("out"), b"hello");
+    assert_eq!(folder.names(), ["out"]);
+}
+
+#[test]
+fn the_input_is_not_the_output() {
+    let folder = Folder::new();
+    folder.write("in", b"hello");
+    for name in ["in", "./in", "../other/in"] {
+        let name = name.replace("other", folder.0.path().file_name().unwrap().to_str().unwrap());
+        for command in ["encrypt", "decrypt"] {
+            folder
+                .run(&[command, "-k", KEY, "-i", "in", "-o", &name, "--force"])
+                .refuses(2, "`in` is the");
+        }
+    }
+    assert_eq!(folder.read("in"), b"hello");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_input_is_not_the_output_by_another_name() {
+    let folder = Folder::new();
+    folder.write("in", b"hello");
+    fs::hard_link(folder.path("in"), folder.path("hard")).unwrap();
+    std::os::unix::fs::symlink("in", folder.path("soft")).unwrap();
+    for name in ["hard", "soft"] {
+        let args = ["encrypt", "-k", KEY, "-i", "in", "-o", name, "--force"];
+        folder.run(&args).refuses(2, "`in` is the input and the output");
+    }
+    assert_eq!(folder.read("hard"), b"hello");
+}
+
+#[cfg(unix)]
+#[test]
+fn redirected_streams_are_not_the_same_file() {
+    let folder = Folder::new();
+    folder.write("in", b"hello");
+    let open = || fs::OpenOptions::new().read(true).append(true).open(folder.path("in")).unwrap();
+    let mut command = folder.command(&["encrypt", "-k", KEY]);
+    let output = command.stdin(open()).stdout(open()).output().unwrap();
+    Done::from(output).refuses(2, "standard input is the input and the output");
+    let mut command = folder.command(&["encrypt", "-k", KEY, "-o", "in", "--force"]);
+    let output = command.stdin(open()).output().unwrap();
+    Done::from(output).refuses(2, "standard input is the input and the output");
+    assert_eq!(folder.read("in"), b"hello");
+}
+
+#[test]
+fn a_key_or_context_is_not_replaced() {
+    let folder = Folder::new();
+    folder.write("context", "{}");
+    for name in ["key", "context"] {
+        let args = ["encrypt", "-k", KEY, "--context-file", "context", "-o", name, "--force"];
+        folder.run(&args).refuses(2, &format!("would replace `{name}`"));
+    }
+    assert_eq!(folder.read("key"), KEY_BYTES);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_not_replaced() {
+    let args = ["encrypt", "-k", KEY, "-o", "/dev/null", "--force"];
+    Folder::new().run(&args).refuses(1, "no file");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_needs_force() {
+    let folder = Folder::new();
+    std::os::unix::fs::symlink("missing", folder.path("out")).unwrap();
+    folder.run(&["encrypt", "-k", KEY, "-o", "out"]).refuses(1, "`out` exists");
+    folder.run(&["encrypt", "-k", KEY, "-o", "out", "--force"]).ok();
+    assert!(!folder.path("out").is_symlink() && !folder.path("missing").exists());
+}
+
+#[test]
+fn a_folder_is_no_input_without_recursive() {
+    let folder = Folder::new();
+    folder.write("dir/in", b"hello");
+    folder.run(&["encrypt", "-k", KEY, "-i", "dir"]).refuses(2, "`dir` is a folder");
+    folder.run(&["inspect", "dir"]).refuses(2, "`dir` is a folder");
+}
+
+#[cfg(unix)]
+fn mode(folder: &Folder, name: &str) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o7777
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_has_the_usual_mode() {
+    let folder = Folder::new();
+    for (umask, expected) in [("022", 0o644), ("027", 0o640), ("077", 0o600)] {
+        let script = format!("umask {umask} && exec \"$0\" encrypt -k {KEY} -o {umask}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, PROGRAM]).current_dir(folder.0.path()).stdin(Stdio::null());
+        assert!(shell.status().unwrap().success());
+        assert_eq!(mode(&folder, umask), expected, "{umask}");
+    }
+    assert_eq!(folder.names(), ["022", "027", "077"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_replaced_file_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    folder.write("out", b"before");
+    fs::set_permissions(folder.path("out"), fs::Permissions::from_mode(0o600)).unwrap();
+    let message = message(b"secret", UNSIGNED, &[]);
+    folder.run_with(&["decrypt", "-k", KEY, "-o", "out", "--force"], &message).ok();
+    assert_eq!((folder.read("out"), mode(&folder, "out")), (b"secret".to_vec(), 0o600));
+}
+
+#[test]
+fn a_file_goes_into_a_folder_under_its_name() {
+    let folder = Folder::new();
+    folder.write("in.txt", b"hello");
+    folder.write("dir/other", b"");
+    folder.run(&["encrypt", "-k", KEY, "-i", "in.txt", "-o", "dir"]).ok();
+    folder.run(&["decrypt", "-k", KEY, "-i", "dir/in.txt.encrypted", "-o", "dir"]).ok();
+    assert_eq!(folder.read("dir/in.txt.encrypted.decrypted"), b"hello");
+    folder.run(&["encrypt", "-k", KEY, "-i", "in.txt", "-o", "dir", "--suffix", ".w"]).ok();
+    folder
+        .run(&["decrypt", "-k", KEY, "-i", "dir/in.txt.w", "-o", "dir", "--suffix", ""])
+        .refuses(2, "the input and the output");
+    let args = ["encrypt", "-k", KEY, "-i", "in.txt", "-o", "dir"];
+    folder.run(&args).refuses(1, "exists");
+}
+
+#[test]
+fn standard_input_has_no_name_in_a_folder() {
+    let folder = Folder::new();
+    folder.write("dir/other", b"");
+    folder.run(&["encrypt", "-k", KEY, "-o", "dir"]).refuses(2, "no name");
+}
+
+/// `script` gives a command a terminal. Where it is missing, a unit test of the guard has to do.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(folder: &Folder, command: &str) -> Option<(i32, String)> {
+    let mut script = Command::new("script");
+    script.args(["-qec", command, "/dev/null"]).current_dir(folder.0.path());
+    let output = script.stdin(Stdio::null()).output().ok()?;
+    Some((output.status.code()?, String::from_utf8(output.stdout).unwrap()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_message_does_not_go_to_a_terminal() {
+    let folder = Folder::new();
+    folder.write("in", b"hello");
+    let command = format!("{PROGRAM} encrypt -k {KEY} -i in");
+    let Some((code, text)) = on_a_terminal(&folder, &command) else { return };
+    assert!(code == 2 && text.contains("go to a terminal"), "{code} {text}");
+    folder.write("sealed", message(b"hello", UNSIGNED, &[]));
+    let command = format!("{PROGRAM} decrypt -k {KEY} -i sealed");
+    assert_eq!(on_a_terminal(&folder, &command), Some((0, "hello".into())));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_input_shows_progress_on_a_terminal() {
+    let folder = Folder::new();
+    folder.write("long", vec![0; (8 << 20) + 1]);
+    folder.write("short", vec![0; 8 << 20]);
+    let encrypt = |name| {
+        let out = format!("{PROGRAM} encrypt -k {KEY} --suite 0x0478 -i {name} -o {name}.out");
+        on_a_terminal(&folder, &out)
+    };
+    let Some((code, text)) = encrypt("long") else { return };
+    assert!(code == 0 && text.contains("of 8.00 MiB"), "{code} {text}");
+    assert_eq!(encrypt("short"), Some((0, String::new())));
+}

@@ -1,0 +1,188 @@
+//! KEY texts and key files.
+
+use crate::*;
+
+#[track_caller]
+fn refuses(key: &str, words: &str) {
+    Folder::new().run(&["encrypt", "-k", key]).refuses(2, words);
+    Folder::new().run(&["decrypt", "-k", key]).refuses(2, words);
+}
+
+#[test]
+fn there_are_two_kinds() {
+    refuses("aws-kms:arn", "`aws-kms`");
+    refuses("raw-aes", "`namespace` is missing");
+    refuses("", "no kind of key ``");
+}
+
+#[test]
+fn a_missing_parameter_is_named() {
+    refuses("raw-aes:name=n,file=key", "`namespace` is missing");
+    refuses("raw-aes:namespace=ns,file=key", "`name` is missing");
+    refuses("raw-aes:namespace=ns,name=n", "`file` is missing");
+    refuses("raw-rsa:namespace=ns,name=n,public=key", "`padding` is missing");
+    refuses("raw-rsa:namespace=ns,name=n,padding=pkcs1", "`public` and `private` are both missing");
+}
+
+#[test]
+fn an_unknown_parameter_is_named() {
+    refuses("raw-aes:namespace=ns,name=n,file=key,padding=pkcs1", "`padding`");
+    refuses("raw-rsa:namespace=ns,name=n,padding=pkcs1,file=key", "`file`");
+    refuses("raw-aes:namespace=ns,name=n,file=key,", "``");
+}
+
+#[test]
+fn a_doubled_parameter_is_named() {
+    refuses("raw-aes:namespace=ns,name=n,file=key,name=n", "`name` is there twice");
+}
+
+#[test]
+fn a_parameter_without_value_is_named() {
+    refuses("raw-aes:namespace=ns,name=n,file", "`file` has no value");
+    refuses("raw-aes:namespace=ns,name=n,file=", "`file` is empty");
+}
+
+#[test]
+fn percent_signs_have_two_digits_and_make_utf8() {
+    for value in ["%", "%2", "%zz", "a%2", "%+1", "%é"] {
+        refuses(&format!("raw-aes:namespace=ns,name={value},file=key"), "`name` has a `%`");
+    }
+    refuses("raw-aes:namespace=%ff,name=n,file=key", "`namespace` is not UTF-8");
+}
+
+#[test]
+fn a_padding_is_one_of_five() {
+    refuses("raw-rsa:namespace=ns,name=n,padding=oaep,public=key", "`oaep`");
+}
+
+#[test]
+fn the_namespace_of_kms_is_not_ours() {
+    refuses("raw-aes:namespace=aws-kms,name=n,file=key", "namespace");
+}
+
+#[test]
+fn values_hold_anything_when_encoded() {
+    let folder = Folder::new();
+    folder.write("k,1", KEY_BYTES);
+    let name = "a,b=c%/é\n";
+    let key = AesKey::try_from(&KEY_BYTES[..]).unwrap();
+    let keyring = RawAesKeyring::new("n=s", name, key).unwrap();
+    let message = waxseal::encrypt(b"hello", &keyring).now().unwrap();
+    for name in ["a%2Cb=c%25/é%0A", "%61%2cb%3D%63%25%2f%c3%a9%0a"] {
+        let key = format!("raw-aes:namespace=n=s,name={name},file=k%2C1");
+        assert_eq!(folder.run_with(&["decrypt", "-k", &key], &message).ok(), b"hello");
+    }
+}
+
+#[test]
+fn a_key_file_has_three_forms() {
+    let folder = Folder::new();
+    let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
+    // `xxd -r -p | base64` of the same.
+    let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
+    let bytes: Vec<u8> =
+        (0..64).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+    let message = vector("messages/suite-0478-300-js.bin");
+    let plaintext = vector("plaintexts/300.bin");
+    let key = "raw-aes:namespace=waxseal.tests,name=name of aes-256-a,file=k";
+    for file in [
+        bytes,
+        hex.into(),
+        hex.to_uppercase().into(),
+        format!("{hex}\n").into(),
+        format!("{hex}\r\n").into(),
+        base64.into(),
+        format!("{base64}\n").into(),
+        format!("{base64}\r\n").into(),
+    ] {
+        folder.write("k", &file);
+        assert_eq!(folder.run_with(&["decrypt", "-k", key], &message).ok(), plaintext, "{file:?}");
+    }
+}
+
+#[test]
+fn any_other_key_file_is_refused() {
+    let folder = Folder::new();
+    for file in [&b""[..], &[0; 31], &[0; 33], &[b'0'; 63], &[b'0'; 66], &[b'A'; 43], b"key\n"] {
+        folder.write("key", file);
+        folder.run(&["encrypt", "-k", KEY]).refuses(2, "`key` holds no AES key");
+    }
+    folder.write("key", vec![b'0'; 1 << 20]);
+    folder.run(&["encrypt", "-k", KEY]).refuses(2, "too long");
+}
+
+/// The keys and paddings of official clients.
+#[test]
+fn rsa_keys_open_what_official_clients_wrote() {
+    let folder = Folder::new();
+    let keys: serde_json::Value = serde_json::from_slice(&vector("keys.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&vector("manifest.json")).unwrap();
+    for sha in ["sha1", "sha256", "sha384", "sha512"] {
+        let name = format!("messages/raw-rsa-4096-oaep-{sha}-0578-js.bin");
+        let cases = manifest["cases"].as_array().unwrap();
+        let case = cases.iter().find(|case| case["ciphertext"] == *name).unwrap();
+        let key = &keys["keys"][case["decrypt_keyring"]["key"].as_str().unwrap()];
+        folder.write("rsa", key["private_pkcs8_pem"].as_str().unwrap());
+        let key = format!(
+            "raw-rsa:namespace={},name={},padding=oaep-{sha},private=rsa",
+            case["decrypt_keyring"]["namespace"].as_str().unwrap(),
+            case["decrypt_keyring"]["name"].as_str().unwrap(),
+        );
+        let plaintext = vector(case["plaintext"].as_str().unwrap());
+        let message = vector(&name);
+        assert_eq!(folder.run_with(&["decrypt", "-k", &key], &message).ok(), plaintext, "{sha}");
+    }
+}
+
+/// One key pair of the vectors, as `rsa` and `rsa.pub`.
+fn with_rsa() -> Folder {
+    let folder = Folder::new();
+    let keys: serde_json::Value = serde_json::from_slice(&vector("keys.json")).unwrap();
+    let key = &keys["keys"]["rsa-2048-a"];
+    folder.write("rsa", key["private_pkcs8_pem"].as_str().unwrap());
+    folder.write("rsa.pub", key["public_spki_pem"].as_str().unwrap());
+    folder
+}
+
+const RSA: &str = "raw-rsa:namespace=ns,name=r,padding=oaep-sha512";
+
+#[test]
+fn both_halves_of_an_rsa_key_do_both() {
+    let folder = with_rsa();
+    for padding in ["pkcs1", "oaep-sha1", "oaep-sha256", "oaep-sha384", "oaep-sha512"] {
+        let key =
+            format!("raw-rsa:namespace=ns,name=r,padding={padding},public=rsa.pub,private=rsa");
+        let message = folder.run_with(&["encrypt", "-k", &key], b"hello").ok();
+        assert_eq!(folder.run_with(&["decrypt", "-k", &key], &message).ok(), b"hello");
+    }
+}
+
+#[test]
+fn a_private_key_alone_does_not_encrypt() {
+    let folder = with_rsa();
+    let done = folder.run(&["encrypt", "-k", &format!("{RSA},private=rsa")]);
+    assert!(done.fails(4, "no public key").stderr.contains("add `public=PATH`"));
+}
+
+#[test]
+fn a_public_key_alone_does_not_decrypt() {
+    let folder = with_rsa();
+    let key = format!("{RSA},public=rsa.pub");
+    let message = folder.run_with(&["encrypt", "-k", &key], b"hello").ok();
+    let done = folder.run_with(&["decrypt", "-k", &key], &message);
+    assert!(done.fails(4, "no private key").stderr.contains("add `private=PATH`"));
+}
+
+#[test]
+fn a_bad_rsa_key_file_is_refused() {
+    let folder = with_rsa();
+    folder.write("der", [0x30, 0x82, 0xff]);
+    for (parameter, words) in [
+        ("public=rsa", "`rsa`: the key is unusable: this is a private key"),
+        ("private=rsa.pub", "`rsa.pub`: the key is unusable: this is a public key"),
+        ("public=der", "`der` holds no PEM text"),
+        ("private=key", "holds no PEM text"),
+    ] {
+        folder.run(&["encrypt", "-k", &format!("{RSA},{parameter}")]).refuses(2, words);
+    }
+}

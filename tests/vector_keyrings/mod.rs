@@ -1,0 +1,355 @@
+//! Keyrings that the crate does not have, for the test vectors that need them. They are written with
+//! what the crate makes public, as anyone could write them, and only decrypt.
+
+use std::fmt::Debug;
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use hmac::{Hmac, Mac};
+use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
+use p256::elliptic_curve::{
+    AffinePoint, Curve, CurveArithmetic, FieldBytesSize, PublicKey, SecretKey, ecdh,
+};
+use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use serde_json::Value;
+use sha2::{Sha256, Sha384};
+use subtle::ConstantTimeEq;
+use waxseal::{
+    AesKey, Attempt, DataKey, EncryptedDataKey, EncryptionContext, EncryptionMaterials, Error,
+    KeyringError, LocalKeyring, UnwrapFailure, UnwrapRequest, UnwrappedDataKey,
+};
+use zeroize::Zeroizing;
+
+/// The keyring that a test vector asks for; `None` if it is of another type. `keys` are all keys of
+/// the vectors by name.
+///
+/// # Panics
+/// If the description of a known type, or its key, is not as it should be.
+pub(crate) fn keyring(spec: &Value, keys: &Value) -> Option<Box<dyn LocalKeyring>> {
+    let key = |field| &keys[text(spec, field)];
+    Some(match text(spec, "type") {
+        "static-data-key" => Box::new(DecryptOnly(StaticDataKey::new(spec))),
+        "aws-kms" => Box::new(DecryptOnly(EmulatedKms::new(key("key")))),
+        "kms-hierarchy-static" => Box::new(DecryptOnly(BranchKey::new(key("key")))),
+        "raw-ecdh" => {
+            let (own, peer) = match text(spec, "schema") {
+                "discovery" => (key("recipient"), None),
+                // Whoever decrypts may be either party.
+                "static" => (key("sender"), Some(key("recipient"))),
+                schema => panic!("raw-ecdh with schema {schema:?} cannot decrypt"),
+            };
+            match text(spec, "curve") {
+                "P-256" => Box::new(DecryptOnly(Ecdh::<p256::NistP256>::new("p256", own, peer))),
+                "P-384" => Box::new(DecryptOnly(Ecdh::<p384::NistP384>::new("p384", own, peer))),
+                "P-521" => Box::new(DecryptOnly(Ecdh::<p521::NistP521>::new("p521", own, peer))),
+                curve => panic!("raw-ecdh with unknown curve {curve:?}"),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Opens one encrypted data key.
+trait Unwrap: Debug + Send + Sync {
+    const DESCRIPTION: &'static str;
+
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool;
+
+    fn unwrap(
+        &self,
+        edk: &EncryptedDataKey,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, UnwrapFailure>;
+}
+
+#[derive(Debug)]
+struct DecryptOnly<K>(K);
+
+impl<K: Unwrap> LocalKeyring for DecryptOnly<K> {
+    fn wrap_now(&self, _: &mut EncryptionMaterials) -> Result<(), Error> {
+        Err(KeyringError::wrap(K::DESCRIPTION, "it only decrypts").into())
+    }
+
+    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        request.first_opened(
+            K::DESCRIPTION,
+            |edk| self.0.is_own(edk),
+            |edk| self.0.unwrap(edk, request.context()),
+        )
+    }
+}
+
+/// Knows the data key, whatever the message says.
+#[derive(Debug)]
+struct StaticDataKey(DataKey);
+
+impl StaticDataKey {
+    fn new(spec: &Value) -> Self {
+        let bytes = hex(text(spec, "data_key_hex"));
+        Self(DataKey::try_from(&bytes[..]).expect("data_key_hex has the length of a data key"))
+    }
+}
+
+impl Unwrap for StaticDataKey {
+    const DESCRIPTION: &'static str = "static data key keyring";
+
+    fn is_own(&self, _: &EncryptedDataKey) -> bool {
+        true
+    }
+
+    fn unwrap(
+        &self,
+        _: &EncryptedDataKey,
+        _: &EncryptionContext,
+    ) -> Result<DataKey, UnwrapFailure> {
+        data_key(self.0.expose())
+    }
+}
+
+/// AWS KMS as the emulator moto plays it: key id, IV, tag, AES-GCM ciphertext.
+#[derive(Debug)]
+struct EmulatedKms {
+    arn: String,
+    key_id: String,
+    key: AesKey,
+}
+
+impl EmulatedKms {
+    fn new(key: &Value) -> Self {
+        Self {
+            arn: text(key, "arn").to_owned(),
+            key_id: text(key, "key_id").to_owned(),
+            key: aes_key(key, "material_hex"),
+        }
+    }
+}
+
+impl Unwrap for EmulatedKms {
+    const DESCRIPTION: &'static str = "emulated AWS KMS keyring";
+
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
+        edk.provider_id() == b"aws-kms" && edk.provider_info() == self.arn.as_bytes()
+    }
+
+    fn unwrap(
+        &self,
+        edk: &EncryptedDataKey,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, UnwrapFailure> {
+        let parts = edk.ciphertext().strip_prefix(self.key_id.as_bytes());
+        let parts = parts.and_then(|rest| rest.split_first_chunk());
+        let parts = parts.and_then(|(iv, rest)| Some((iv, rest.split_first_chunk::<TAG_LEN>()?)));
+        let Some((iv, (tag, ciphertext))) = parts else {
+            return Err(UnwrapFailure::Malformed("it is not a ciphertext of this key"));
+        };
+        let aad = context.iter().flat_map(|(key, value)| [key, value]).collect::<String>();
+        open(self.key.expose(), iv, aad.as_bytes(), &[ciphertext, tag].concat())
+    }
+}
+
+/// The hierarchical keyring with one branch key in one version.
+///
+/// Spec: aws-kms-hierarchical-keyring.
+#[derive(Debug)]
+struct BranchKey {
+    id: String,
+    version: Vec<u8>,
+    key: AesKey,
+}
+
+impl BranchKey {
+    fn new(key: &Value) -> Self {
+        Self {
+            id: text(key, "branch_key_id").to_owned(),
+            version: hex(&text(key, "branch_key_version").replace('-', "")),
+            key: aes_key(key, "branch_key_hex"),
+        }
+    }
+}
+
+impl Unwrap for BranchKey {
+    const DESCRIPTION: &'static str = "hierarchical keyring";
+
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
+        edk.provider_id() == HIERARCHY && edk.provider_info() == self.id.as_bytes()
+    }
+
+    fn unwrap(
+        &self,
+        edk: &EncryptedDataKey,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, UnwrapFailure> {
+        let parts = edk.ciphertext().split_first_chunk::<16>();
+        let parts = parts.and_then(|(salt, rest)| Some((salt, rest.split_first_chunk()?)));
+        let Some((salt, (iv, rest))) = parts else {
+            return Err(UnwrapFailure::Malformed("it is too short"));
+        };
+        let Some(ciphertext) = rest.strip_prefix(&self.version[..]) else {
+            return Err(UnwrapFailure::Malformed("it is of another version of the key"));
+        };
+        let context = context.encode()?;
+        let aad = [HIERARCHY, self.id.as_bytes(), &self.version, &context].concat();
+        let key = derive::<Hmac<Sha256>, 32>(self.key.expose(), HIERARCHY, salt);
+        open(&key[..], iv, &aad, ciphertext)
+    }
+}
+
+/// The raw ECDH keyring. Without a peer it takes messages from any sender.
+///
+/// Spec: raw-ecdh-keyring, key-agreement-schemas.
+#[derive(Debug)]
+struct Ecdh<C: Curve> {
+    curve: &'static str,
+    private: SecretKey<C>,
+    own: Vec<u8>,
+    peer: Option<Vec<u8>>,
+}
+
+impl<C> Ecdh<C>
+where
+    C: CurveArithmetic,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    FieldBytesSize<C>: ModulusSize,
+    SecretKey<C>: DecodePrivateKey,
+    PublicKey<C>: DecodePublicKey,
+{
+    fn new(curve: &'static str, own: &Value, peer: Option<&Value>) -> Self {
+        let private = SecretKey::<C>::from_pkcs8_pem(text(own, "private_pkcs8_pem"))
+            .expect("private_pkcs8_pem is a key of the curve");
+        let peer = peer.map(|key| {
+            PublicKey::<C>::from_public_key_pem(text(key, "public_spki_pem"))
+                .expect("public_spki_pem is a key of the curve")
+        });
+        let compressed = |key: PublicKey<C>| key.to_sec1_point(true).as_bytes().to_vec();
+        let own = compressed(private.public_key());
+        Self { curve, private, own, peer: peer.map(compressed) }
+    }
+}
+
+impl<C: Curve> Ecdh<C> {
+    /// The public keys of recipient, sender and the party that is not this one; `None` if it is neither.
+    fn parties<'e>(&self, edk: &'e EncryptedDataKey) -> Option<[&'e [u8]; 3]> {
+        let (recipient, sender) = split_ecdh_info(edk.provider_info())?;
+        let other = match self.peer.as_deref() {
+            None if recipient == self.own => sender,
+            Some(peer) if recipient == self.own && sender == peer => sender,
+            Some(peer) if recipient == peer && sender == self.own => recipient,
+            _ => return None,
+        };
+        Some([recipient, sender, other])
+    }
+}
+
+impl<C> Unwrap for Ecdh<C>
+where
+    C: CurveArithmetic,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    FieldBytesSize<C>: ModulusSize,
+{
+    const DESCRIPTION: &'static str = "raw ECDH keyring";
+
+    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
+        matches!(edk.provider_id(), b"raw-ecdh" | b"aws-kms-ecdh") && self.parties(edk).is_some()
+    }
+
+    fn unwrap(
+        &self,
+        edk: &EncryptedDataKey,
+        context: &EncryptionContext,
+    ) -> Result<DataKey, UnwrapFailure> {
+        let Some([recipient, sender, other]) = self.parties(edk) else {
+            return Err(UnwrapFailure::Malformed("it is for other keys"));
+        };
+        let Ok(other) = PublicKey::<C>::from_sec1_bytes(other) else {
+            return Err(UnwrapFailure::Malformed("the public key is not on the curve"));
+        };
+        let parts = edk.ciphertext().split_first_chunk::<32>();
+        let parts = parts.and_then(|(salt, rest)| Some((salt, rest.split_first_chunk::<32>()?)));
+        let Some((salt, (commitment, ciphertext))) = parts else {
+            return Err(UnwrapFailure::Malformed("it is too short"));
+        };
+        let context = context.encode()?;
+        let fixed_info = [
+            b"ecdh-key-derivation\0",
+            self.curve.as_bytes(),
+            b"\0HMAC_SHA384\0",
+            sender,
+            recipient,
+            b"\0\x01\0",
+            &context,
+        ]
+        .concat();
+        let shared = ecdh::diffie_hellman(self.private.to_nonzero_scalar(), other.as_affine());
+        let keys = derive::<Hmac<Sha384>, 64>(shared.raw_secret_bytes(), &fixed_info, salt);
+        let (expected, key) = keys.split_at(commitment.len());
+        if !bool::from(expected.ct_eq(commitment)) {
+            return Err(UnwrapFailure::Unauthentic);
+        }
+        open(key, &[0; IV_LEN], &fixed_info, ciphertext)
+    }
+}
+
+/// The compressed public keys of recipient and sender.
+fn split_ecdh_info(info: &[u8]) -> Option<(&[u8], &[u8])> {
+    fn split(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+        let (len, rest) = rest.split_first_chunk()?;
+        rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)
+    }
+    let (recipient, rest) = split(info.strip_prefix(&[1])?)?;
+    let (sender, rest) = split(rest)?;
+    rest.is_empty().then_some((recipient, sender))
+}
+
+const HIERARCHY: &[u8] = b"aws-kms-hierarchy";
+const IV_LEN: usize = 12;
+const TAG_LEN: usize = 16;
+
+/// `ciphertext` ends with the tag.
+fn open(
+    key: &[u8],
+    iv: &[u8; IV_LEN],
+    aad: &[u8],
+    ciphertext: &[u8],
+) -> Result<DataKey, UnwrapFailure> {
+    let cipher = Aes256Gcm::new_from_slice(key).expect("the key has 32 bytes");
+    let opened = cipher.decrypt(iv.into(), Payload { msg: ciphertext, aad });
+    let opened = Zeroizing::new(opened.map_err(|_| UnwrapFailure::Unauthentic)?);
+    data_key(&opened)
+}
+
+fn data_key(bytes: &[u8]) -> Result<DataKey, UnwrapFailure> {
+    Ok(DataKey::try_from(bytes)?)
+}
+
+/// The key derivation of NIST SP 800-108 in counter mode.
+fn derive<M: Mac + KeyInit, const LEN: usize>(
+    key: &[u8],
+    label: &[u8],
+    context: &[u8],
+) -> Zeroizing<[u8; LEN]> {
+    let mut out = Zeroizing::new([0; LEN]);
+    let bits = u32::try_from(LEN * 8).expect("the length is small");
+    for (counter, block) in (1_u32..).zip(out.chunks_mut(M::output_size())) {
+        let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+        mac.update(&counter.to_be_bytes());
+        mac.update(label);
+        mac.update(&[0]);
+        mac.update(context);
+        mac.update(&bits.to_be_bytes());
+        block.copy_from_slice(&mac.finalize().into_bytes()[..block.len()]);
+    }
+    out
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object[field].as_str().unwrap_or_else(|| panic!("{field:?} is not a string in {object}"))
+}
+
+fn aes_key(object: &Value, field: &str) -> AesKey {
+    AesKey::try_from(&hex(text(object, field))[..]).expect("it has the length of an AES key")
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("two hexadecimal digits");
+    (0..digits.len()).step_by(2).map(byte).collect()
+}

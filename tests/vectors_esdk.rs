@@ -1,0 +1,353 @@
+//! Messages that other implementations wrote, through every way to decrypt.
+//!
+//! The vectors in `tests/vectors` belong to the project. If a larger set lies in `../shared/vectors`, or
+//! where `WAXSEAL_VECTORS` says, it is run too.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+use waxseal::{
+    AesKey, CommitmentPolicy, DecryptReader, EncryptionContext, Error, LocalKeyring,
+    LocalMultiKeyring, Locked, Malformed, Policy, RawAesKeyring, RawRsaKeyring, RsaPadding,
+    RsaPrivateKey, Stage,
+};
+
+mod vector_keyrings;
+
+#[test]
+fn own_vectors() {
+    let counts = run(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors")));
+    assert!(counts.opened >= 200 && counts.refused >= 150, "{counts:?}");
+}
+
+#[test]
+fn shared_vectors() {
+    let folder = std::env::var_os("WAXSEAL_VECTORS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"),
+        PathBuf::from,
+    );
+    if !folder.join("manifest.json").exists() {
+        println!("no vectors in {}", folder.display());
+        return;
+    }
+    let counts = run(&folder);
+    assert!(counts.opened > 0 && counts.refused > 0, "{counts:?}");
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    opened: usize,
+    refused: usize,
+    informational: usize,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    cases: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Case {
+    id: String,
+    decrypt_keyring: Value,
+    reproduced_encryption_context: Option<BTreeMap<String, String>>,
+    max_encrypted_data_keys: Option<u16>,
+    commitment_policy: String,
+    ciphertext: PathBuf,
+    expected: Expected,
+    derived_from: Option<String>,
+    plaintext: Option<PathBuf>,
+    plaintext_sha256: Option<String>,
+    frame_length: Option<usize>,
+    frame_count: Option<usize>,
+    signed: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Expected {
+    result: String,
+    kind: Option<Vec<String>>,
+}
+
+/// One way to decrypt: what came out, and whether it ended well.
+type Way =
+    fn(&[u8], &dyn LocalKeyring, &Policy, &EncryptionContext) -> (Vec<u8>, Result<(), Error>);
+
+const WAYS: &[(&str, Way)] = &[
+    ("one-shot", one_shot),
+    ("pieces of 1", |m, k, p, c| push(m, k, p, c, 1)),
+    ("pieces of 37", |m, k, p, c| push(m, k, p, c, 37)),
+    ("whole", |m, k, p, c| push(m, k, p, c, usize::MAX)),
+    ("reader", reader),
+    #[cfg(feature = "tokio")]
+    ("tokio reader", tokio_reader),
+];
+
+fn run(folder: &Path) -> Counts {
+    let read = |name: &Path| fs::read(folder.join(name)).expect("a file of the vectors is missing");
+    let manifest: Manifest =
+        serde_json::from_slice(&read(Path::new("manifest.json"))).expect("manifest.json");
+    let keys: Value = serde_json::from_slice(&read(Path::new("keys.json"))).expect("keys.json");
+    let keys = &keys["keys"];
+    let cases: Vec<Case> = manifest
+        .cases
+        .into_iter()
+        .filter(|case| case["kind"] == "esdk")
+        .map(|case| serde_json::from_value(case).expect("a case of the manifest"))
+        .collect();
+    let by_id: HashMap<&str, &Case> = cases.iter().map(|case| (case.id.as_str(), case)).collect();
+
+    let mut counts = Counts::default();
+    let mut failures = Vec::new();
+    for case in &cases {
+        let message = read(&case.ciphertext);
+        let keyring = match keyring(&case.decrypt_keyring, keys) {
+            Ok(keyring) => keyring,
+            Err(error) => {
+                failures.push(format!("{}: no keyring: {error}", case.id));
+                continue;
+            }
+        };
+        let mut policy = Policy::default().commitment(policy_of(&case.commitment_policy));
+        if let Some(limit) = case.max_encrypted_data_keys {
+            policy = policy.max_encrypted_data_keys(limit);
+        }
+        let context: EncryptionContext =
+            case.reproduced_encryption_context.clone().unwrap_or_default().into_iter().collect();
+        let parent = case.derived_from.as_deref().and_then(|id| by_id.get(id));
+        let parent =
+            parent.map(|parent| (*parent, read(parent.plaintext.as_ref().expect("parent"))));
+        for (way, decrypt) in WAYS {
+            let (released, result) = decrypt(&message, &*keyring, &policy, &context);
+            let verdict = match case.expected.result.as_str() {
+                "success" => check_opened(case, &released, result),
+                "error" => check_refused(case, parent.as_ref(), &released, result),
+                "informational" => Ok(()),
+                other => Err(format!("unknown expectation {other}")),
+            };
+            if let Err(why) = verdict {
+                failures.push(format!("{} ({way}): {why}", case.id));
+            }
+        }
+        match case.expected.result.as_str() {
+            "success" => counts.opened += 1,
+            "error" => counts.refused += 1,
+            _ => counts.informational += 1,
+        }
+    }
+    println!("{}: {counts:?}", folder.display());
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    counts
+}
+
+fn check_opened(case: &Case, released: &[u8], result: Result<(), Error>) -> Result<(), String> {
+    result.map_err(|error| format!("did not open: {error}"))?;
+    let found = sha256(released);
+    let expected = case.plaintext_sha256.as_deref().ok_or("no hash")?;
+    if found != expected {
+        return Err(format!("opened to other bytes: {found}"));
+    }
+    Ok(())
+}
+
+fn check_refused(
+    case: &Case,
+    parent: Option<&(&Case, Vec<u8>)>,
+    released: &[u8],
+    result: Result<(), Error>,
+) -> Result<(), String> {
+    let Err(error) = result else { return Err("opened, but must be refused".into()) };
+    let kinds = case.expected.kind.as_deref().unwrap_or_default();
+    if !kinds.iter().any(|kind| is_of_kind(&error, kind)) {
+        return Err(format!("refused as {error:?}, not as {kinds:?}"));
+    }
+    if let Some((parent, plaintext)) = parent {
+        if !plaintext.starts_with(released) {
+            return Err("released what is not a prefix of the plaintext".into());
+        }
+        let frame_len = parent.frame_length.unwrap_or(0);
+        let whole_frames = frame_len > 0 && released.len().is_multiple_of(frame_len);
+        if !(whole_frames || released.is_empty() || released.len() == plaintext.len()) {
+            return Err(format!("released {} bytes: a part of a frame", released.len()));
+        }
+        let regular = parent.frame_count.unwrap_or(1).saturating_sub(1).saturating_mul(frame_len);
+        // Bytes after a message whose signature was verified change nothing about that message.
+        let verified = matches!(&error, Error::InvalidMessage(invalid)
+            if *invalid.reason() == Malformed::TrailingBytes);
+        if parent.signed == Some(true) && released.len() > regular && !verified {
+            return Err("released the final frame before the signature was verified".into());
+        }
+    }
+    Ok(())
+}
+
+/// The variant that each class of the manifest has here.
+fn is_of_kind(error: &Error, kind: &str) -> bool {
+    match kind {
+        "malformed"
+        | "truncated"
+        | "trailing_data"
+        | "frame_sequence"
+        | "unsupported_version"
+        | "unsupported_suite"
+        | "missing_public_key"
+        | "unexpected_public_key" => {
+            matches!(error, Error::InvalidMessage(_))
+        }
+        "footer" => {
+            matches!(error, Error::InvalidMessage(_) | Error::Unauthentic(Stage::Signature))
+        }
+        "header_auth" => matches!(error, Error::Unauthentic(Stage::Header)),
+        "commitment_mismatch" => matches!(error, Error::Unauthentic(Stage::Commitment)),
+        "body_auth" => matches!(error, Error::Unauthentic(Stage::Frame(_) | Stage::Body)),
+        "signature" => matches!(error, Error::Unauthentic(Stage::Signature)),
+        "no_decryptable_edk" => matches!(error, Error::Keyring(_)),
+        "ec_mismatch" | "commitment_policy" | "policy" | "too_many_edks" => {
+            matches!(error, Error::Policy(_))
+        }
+        _ => false,
+    }
+}
+
+fn policy_of(name: &str) -> CommitmentPolicy {
+    let name = name.to_lowercase().replace('_', "-");
+    name.parse().expect("a commitment policy of the manifest")
+}
+
+fn keyring(spec: &Value, keys: &Value) -> Result<Box<dyn LocalKeyring>, String> {
+    if let Some(keyring) = vector_keyrings::keyring(spec, keys) {
+        return Ok(keyring);
+    }
+    let text = |field: &str| spec[field].as_str().unwrap_or_default();
+    let key = &keys[text("key")];
+    let failed = |error: Error| error.to_string();
+    Ok(match text("type") {
+        "raw-aes" => {
+            let bytes = unhex(key["material_hex"].as_str().unwrap_or_default());
+            let key = AesKey::try_from(&bytes[..]).map_err(failed)?;
+            Box::new(RawAesKeyring::new(text("namespace"), text("name"), key).map_err(failed)?)
+        }
+        "raw-rsa" => {
+            let padding = match text("padding") {
+                "pkcs1" => RsaPadding::Pkcs1,
+                "oaep-sha1" => RsaPadding::OaepSha1,
+                "oaep-sha256" => RsaPadding::OaepSha256,
+                "oaep-sha384" => RsaPadding::OaepSha384,
+                "oaep-sha512" => RsaPadding::OaepSha512,
+                other => return Err(format!("padding {other}")),
+            };
+            // `public_only` describes the keyring that encrypted.
+            let key =
+                RsaPrivateKey::from_pem(key["private_pkcs8_pem"].as_str().unwrap_or_default());
+            let key = key.map_err(failed)?;
+            let (namespace, name) = (text("namespace"), text("name"));
+            Box::new(RawRsaKeyring::private(namespace, name, padding, key).map_err(failed)?)
+        }
+        "multi" => {
+            let children = spec["children"].as_array().cloned().unwrap_or_default();
+            let all = spec["generator"].is_object().then(|| spec["generator"].clone());
+            let mut all = all.into_iter().chain(children).map(|spec| keyring(&spec, keys));
+            let first = all.next().ok_or("an empty multi-keyring")??;
+            let mut multi = LocalMultiKeyring::without_generator(first);
+            for child in all {
+                multi = multi.child(child?);
+            }
+            Box::new(multi)
+        }
+        other => return Err(format!("type {other}")),
+    })
+}
+
+fn one_shot(
+    message: &[u8],
+    keyring: &dyn LocalKeyring,
+    policy: &Policy,
+    context: &EncryptionContext,
+) -> (Vec<u8>, Result<(), Error>) {
+    match waxseal::decrypt(message, keyring).policy(policy.clone()).require(context).now() {
+        Ok(opened) => (opened.into_plaintext(), Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// Pieces of input go in one at a time, and as large pieces of output come out.
+fn push(
+    message: &[u8],
+    keyring: &dyn LocalKeyring,
+    policy: &Policy,
+    context: &EncryptionContext,
+    step: usize,
+) -> (Vec<u8>, Result<(), Error>) {
+    let mut released = Vec::new();
+    let result = (|| {
+        let mut reader = waxseal::HeaderReader::new(policy.clone());
+        let mut rest = message;
+        while !reader.is_complete() && !rest.is_empty() {
+            let piece = &rest[..step.min(rest.len())];
+            let taken = reader.push(piece)?;
+            rest = &rest[taken..];
+        }
+        let locked: Locked = reader.finish()?;
+        let mut decryptor = locked.unlock(keyring).require(context).now()?;
+        let mut out = vec![0; step.min(1000)];
+        loop {
+            let piece = &rest[..step.min(rest.len())];
+            let progress = decryptor.update(piece, &mut out)?;
+            released.extend_from_slice(&out[..progress.written]);
+            rest = &rest[progress.read..];
+            if rest.is_empty() && progress.written == 0 {
+                break;
+            }
+        }
+        decryptor.finish().map(drop)
+    })();
+    (released, result)
+}
+
+fn reader(
+    message: &[u8],
+    keyring: &dyn LocalKeyring,
+    policy: &Policy,
+    context: &EncryptionContext,
+) -> (Vec<u8>, Result<(), Error>) {
+    let mut released = Vec::new();
+    let result = (|| {
+        let locked = DecryptReader::open_with(message, policy.clone())?;
+        let mut reader = locked.unlock(keyring).require(context).now()?;
+        reader.read_to_end(&mut released).map(drop).map_err(Error::from_io)
+    })();
+    (released, result)
+}
+
+#[cfg(feature = "tokio")]
+fn tokio_reader(
+    message: &[u8],
+    keyring: &dyn LocalKeyring,
+    policy: &Policy,
+    context: &EncryptionContext,
+) -> (Vec<u8>, Result<(), Error>) {
+    use tokio::io::AsyncReadExt;
+
+    let mut released = Vec::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let result = runtime.block_on(async {
+        let locked = waxseal::tokio::DecryptReader::open_with(message, policy.clone()).await?;
+        let mut reader = locked.unlock(keyring).require(context).await?;
+        reader.read_to_end(&mut released).await.map(drop).map_err(Error::from_io)
+    });
+    (released, result)
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
