@@ -3,6 +3,7 @@
 //! First criterion's own measurements, then a table of ratios to bare primitives, which is what the
 //! targets are about: both sides of a ratio are measured in turns, so that a busy machine slows both.
 //! `cargo bench --bench frames -- ratios` gives only the table.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

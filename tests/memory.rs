@@ -1,4 +1,5 @@
 //! Streams of any length, and lengths of any size that a message claims, cost bounded memory.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,27 +13,27 @@ use waxseal::{
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// Tests run in turn: the heap is counted for the whole process.
+/// The heap is counted for the whole process, so each test holds this from its first line to its last.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// What was on the heap at one moment.
-struct Start {
+struct Heap {
     used: usize,
-    turn: MutexGuard<'static, ()>,
+    _turn: MutexGuard<'static, ()>,
 }
 
-impl Start {
-    fn now() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        HEAP.reset_peak_usage();
-        Self { used: HEAP.current_usage(), turn }
+impl Heap {
+    fn turn() -> Self {
+        Self { used: 0, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
-    /// The most that was there at a time since, in bytes beyond what was there before.
-    fn peak(self) -> usize {
-        let peak = HEAP.peak_usage().saturating_sub(self.used);
-        drop(self.turn);
-        peak
+    fn start(&mut self) {
+        HEAP.reset_peak_usage();
+        self.used = HEAP.current_usage();
+    }
+
+    /// The most that was there at a time since the start, in bytes beyond what was there then.
+    fn peak(&self) -> usize {
+        HEAP.peak_usage().saturating_sub(self.used)
     }
 }
 
@@ -75,7 +76,8 @@ fn start(suite: AlgorithmSuite, frame_len: u32) -> Encryptor {
 
 /// Encrypts and decrypts without ever having the whole, and compares every byte.
 fn pipe(suite: AlgorithmSuite, frame_len: u32, len: u64) -> usize {
-    let heap = Start::now();
+    let mut heap = Heap::turn();
+    heap.start();
     let message = EncryptReader::new(start(suite, frame_len), Pattern { at: 0, len });
     let mut plaintext = DecryptReader::open(message).unwrap().unlock(&keyring()).now().unwrap();
     let (mut buffer, mut expected) = (vec![0; 128 * 1024], vec![0; 128 * 1024]);
@@ -119,6 +121,7 @@ fn long_frames_need_a_few_frames_of_memory() {
 /// A frame of 4 GiB that never comes.
 #[test]
 fn a_claimed_frame_length_allocates_nothing() {
+    let mut heap = Heap::turn();
     let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
     let whole = {
         let encryptor = start(suite, u32::MAX);
@@ -130,14 +133,14 @@ fn a_claimed_frame_length_allocates_nothing() {
     // The prefix of a regular frame, and ten bytes of the 4 GiB that it announces.
     let endless = [&parts.header[..], &[0, 0, 0, 1], &[0; 12], &[7; 10]].concat();
 
-    let heap = Start::now();
+    heap.start();
     assert_eq!(waxseal::decrypt(&whole, &keyring()).now().unwrap().plaintext(), b"hello");
     let error = waxseal::decrypt(&endless, &keyring()).now().unwrap_err();
     assert!(is_truncation(&error), "{error:?}");
     let peak = heap.peak();
     assert!(peak < 64 * 1024, "{peak}");
 
-    let heap = Start::now();
+    heap.start();
     let mut plaintext = Vec::new();
     let mut reader = DecryptReader::open(&whole[..]).unwrap().unlock(&keyring()).now().unwrap();
     reader.read_to_end(&mut plaintext).unwrap();
@@ -151,11 +154,12 @@ fn a_claimed_frame_length_allocates_nothing() {
 
 #[test]
 fn a_claimed_unframed_length_allocates_nothing() {
+    let mut heap = Heap::turn();
     let header = unframed_header();
     for (claim, allowed) in [(1_u64 << 20, true), (u32::MAX.into(), true), ((1 << 36) - 32, false)]
     {
         let message = [&header[..], &[0; 12], &claim.to_be_bytes(), &[7; 10]].concat();
-        let heap = Start::now();
+        heap.start();
         let error = waxseal::decrypt(&message, &vector_keyring()).now().unwrap_err();
         let limit =
             matches!(&error, Error::Policy(PolicyError::FrameLen { found, .. }) if *found == claim);
@@ -180,12 +184,13 @@ fn a_claimed_unframed_length_allocates_nothing() {
 /// Headers of a hundred bytes that announce far more.
 #[test]
 fn claims_in_a_header_allocate_nothing() {
+    let mut heap = Heap::turn();
     let start = [&[2, 4, 0x78][..], &[9; 32], &[0, 0]].concat();
     let key_of_64_kib = [&start[..], &[0, 1, 0xff, 0xff], &[b'x'; 60]].concat();
     let many_keys = [&start[..], &[0xff, 0xff], &[0; 60]].concat();
     let long_context = [&[2, 4, 0x78][..], &[9; 32], &[0xff, 0xff], &[0xff; 60]].concat();
     for message in [&key_of_64_kib, &many_keys, &long_context] {
-        let heap = Start::now();
+        heap.start();
         for policy in [Policy::default(), Policy::default().max_encrypted_data_keys(u16::MAX)] {
             let error = waxseal::decrypt(message, &keyring()).policy(policy).now().unwrap_err();
             let refused = matches!(
@@ -204,6 +209,7 @@ fn claims_in_a_header_allocate_nothing() {
 /// A source without end gives no header, and is not read without end.
 #[test]
 fn an_endless_header_stops_at_its_limit() {
+    let mut heap = Heap::turn();
     #[derive(Debug)]
     struct Endless<'a>(&'a [u8]);
 
@@ -220,7 +226,7 @@ fn an_endless_header_stops_at_its_limit() {
     // 65,535 encrypted data keys, all of them empty, would be 384 KiB; a low limit stops that.
     let start = [&[2, 4, 0x78][..], &[9; 32], &[0, 0], &[0xff, 0xff]].concat();
     let policy = Policy::default().max_encrypted_data_keys(u16::MAX).max_header_len(50_000);
-    let heap = Start::now();
+    heap.start();
     let error = DecryptReader::open_with(Endless(&start), policy.clone()).unwrap_err();
     assert!(matches!(error, Error::Policy(PolicyError::HeaderLen { limit: 50_000 })), "{error:?}");
     let mut reader = HeaderReader::new(policy);

@@ -1,4 +1,5 @@
 //! What goes in comes out: every way to encrypt against every way to decrypt.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, Read, Write};
 
@@ -188,7 +189,7 @@ fn encrypt_by_writer(case: &Case) -> Vec<u8> {
         let taken = writer.write(&rest[..step]).unwrap();
         assert!(taken > 0);
         rest = &rest[taken..];
-        if step % 3 == 0 {
+        if step.is_multiple_of(3) {
             writer.flush().unwrap();
         }
     }
@@ -274,7 +275,7 @@ mod with_tokio {
 
     impl<T> Trickle<'_, T> {
         /// Every other call has to be made again.
-        fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
             self.pending = !self.pending;
             if self.pending {
                 return Poll::Ready(());
@@ -331,7 +332,7 @@ mod with_tokio {
                 let taken = writer.write(&rest[..step]).await.unwrap();
                 assert!(taken > 0);
                 rest = &rest[taken..];
-                if step % 3 == 0 {
+                if step.is_multiple_of(3) {
                     writer.flush().await.unwrap();
                 }
             }

@@ -1,4 +1,5 @@
 //! Readers and writers between bad ones: interrupted, failing, ending anywhere.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -596,4 +597,179 @@ fn errors_come_through_other_readers() {
     assert!(matches!(error, Error::Unauthentic(waxseal::Stage::Frame(3))), "{error:?}");
     let error = Error::from_io(io::Error::other("something else"));
     assert!(matches!(error, Error::Io(_)));
+}
+
+#[cfg(feature = "tokio")]
+mod with_tokio {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+    use super::*;
+
+    /// Asks to be called again before every call that does something.
+    struct Late<T>(T, bool);
+
+    impl<T> Late<T> {
+        fn new(inner: T) -> Self {
+            Self(inner, false)
+        }
+
+        fn poll<O>(
+            &mut self,
+            cx: &Context<'_>,
+            call: impl FnOnce(&mut T) -> io::Result<O>,
+        ) -> Poll<io::Result<O>> {
+            self.1 = !self.1;
+            if self.1 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(call(&mut self.0))
+        }
+    }
+
+    impl<T: Read + Unpin> AsyncRead for Late<T> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            out: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.poll(cx, |inner| {
+                let len = inner.read(out.initialize_unfilled())?;
+                out.advance(len);
+                Ok(())
+            })
+        }
+    }
+
+    impl<T: Write + Unpin> AsyncWrite for Late<T> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll(cx, |inner| inner.write(bytes))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll(cx, Write::flush)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll(cx, |_| Ok(()))
+        }
+    }
+
+    fn is_mark(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|source| source.is::<Mark>())
+    }
+
+    async fn unlock<R: AsyncRead + Unpin>(source: R) -> waxseal::tokio::DecryptReader<R> {
+        let Ok(locked) = waxseal::tokio::DecryptReader::open(source).await else {
+            panic!("there is no header");
+        };
+        locked.unlock(&keyring()).now().unwrap()
+    }
+
+    /// Reads until the end or an error that is not of the source.
+    async fn read_through(mut reader: impl AsyncRead + Unpin) -> (Vec<u8>, Result<(), Error>) {
+        let (mut all, mut buffer) = (Vec::new(), [0; 100]);
+        loop {
+            match reader.read(&mut buffer).await {
+                Ok(0) => break,
+                Ok(len) => all.extend_from_slice(&buffer[..len]),
+                Err(error) if is_mark(&error) => {}
+                Err(error) => return (all, Err(Error::from_io(error))),
+            }
+        }
+        assert_eq!(reader.read(&mut buffer).await.unwrap(), 0, "the end is no end");
+        (all, Ok(()))
+    }
+
+    /// An asynchronous source never says that it was interrupted, so these do not either.
+    const PATTERNS: &[&[Turn]] =
+        &[&[ONE], &[ALL], &[WOULD_BLOCK, Turn::Pass(100)], &[ONE, WOULD_BLOCK, Turn::Pass(3)]];
+
+    #[tokio::test]
+    async fn readers_and_writers_go_on_after_errors() {
+        let plaintext = pattern(1000);
+        for suite in [UNSIGNED, SIGNED] {
+            for turns in PATTERNS {
+                let source = Late::new(Bad::new(&plaintext[..], turns));
+                let reader = waxseal::tokio::EncryptReader::new(start(suite, 64), source);
+                let (sealed, result) = read_through(reader).await;
+                result.unwrap();
+                assert_eq!(open(&sealed).unwrap(), plaintext);
+
+                let header_len = waxseal::inspect(&sealed).unwrap().parsed().len();
+                let (header, body) = sealed.split_at(usize::try_from(header_len).unwrap());
+                let source = AsyncReadExt::chain(header, Late::new(Bad::new(body, turns)));
+                let (found, result) = read_through(unlock(source).await).await;
+                result.unwrap();
+                assert_eq!(found, plaintext);
+
+                let sink = Late::new(Bad::new(Vec::new(), turns));
+                let mut writer = waxseal::tokio::EncryptWriter::new(start(suite, 64), sink);
+                let mut rest = &plaintext[..];
+                while !rest.is_empty() {
+                    match writer.write(&rest[..rest.len().min(70)]).await {
+                        Ok(taken) => rest = &rest[taken..],
+                        Err(error) => assert!(is_mark(&error)),
+                    }
+                }
+                // Unlike `finish`, this leaves the writer where it is.
+                while let Err(error) = writer.shutdown().await {
+                    assert!(is_mark(&error));
+                }
+                writer.shutdown().await.unwrap();
+                let error = Error::from_io(writer.write(b"more").await.unwrap_err());
+                assert!(matches!(misuse(&error), ApiMisuse::Order(_)));
+                assert_eq!(open(&writer.into_inner().0.inner).unwrap(), plaintext);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_that_end_too_early_or_too_late_are_refused() {
+        for suite in [UNSIGNED, SIGNED] {
+            let sealed = message(suite, 8, &pattern(20));
+            for (turns, more) in PATTERNS[..2].iter().flat_map(|turns| [(turns, 1), (turns, 500)]) {
+                let long = [&sealed[..], &sealed[..more.min(sealed.len())]].concat();
+                let source = Late::new(Bad::new(&long[..], turns));
+                let (released, result) = read_through(unlock(source).await).await;
+                assert!(is_trailing(&result.unwrap_err()));
+                assert_eq!(released, pattern(20));
+            }
+            let header_len = waxseal::inspect(&sealed).unwrap().parsed().len();
+            for len in 0..sealed.len() {
+                let source = Late::new(Bad::new(&sealed[..len], &[ALL]));
+                if len < usize::try_from(header_len).unwrap() {
+                    let error = waxseal::tokio::DecryptReader::open(source).await.err().unwrap();
+                    assert!(is_truncation(&error), "{len}: {error:?}");
+                    continue;
+                }
+                let (released, result) = read_through(unlock(source).await).await;
+                assert!(is_truncation(&result.unwrap_err()), "{len}");
+                assert!(pattern(20).starts_with(&released) && released.len() % 8 == 0, "{len}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_without_shutdown_leaves_a_truncated_message() {
+        let mut sealed = Vec::new();
+        let mut writer = waxseal::tokio::EncryptWriter::new(start(SIGNED, 64), &mut sealed);
+        writer.write_all(&pattern(200)).await.unwrap();
+        writer.flush().await.unwrap();
+        drop(writer);
+        assert!(is_truncation(&open(&sealed).unwrap_err()));
+
+        let sink = Late::new(Bad::new(Vec::new(), &[Turn::Pass(0)]));
+        let mut writer = waxseal::tokio::EncryptWriter::new(start(SIGNED, 64), sink);
+        assert_eq!(writer.write(b"").await.unwrap(), 0);
+        assert_eq!(writer.flush().await.unwrap_err().kind(), ErrorKind::WriteZero);
+        assert_eq!(writer.shutdown().await.unwrap_err().kind(), ErrorKind::WriteZero);
+    }
 }
