@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
     let plaintext: Vec<u8> = (0..10_000_000_u32).flat_map(u32::to_le_bytes).collect();
 
-    // Seal: every frame is written to its own part of the message, by any thread.
+    // Seal (an empty plaintext would need one empty final frame): every frame is written to its own part of the message, by any thread.
     let frame_len = 1 << 20;
     let parts =
         waxseal::encryptor(&keyring).suite(suite).frame_len(frame_len)?.now()?.into_frames()?;

@@ -66,10 +66,9 @@ where
     T: Serialize + ?Sized,
     M: MaterialsManager + ?Sized,
 {
-    let mut cbor = Zeroizing::new(Vec::new());
-    let plaintext = match ciborium::into_writer(value, &mut *cbor) {
-        Ok(()) => Plaintext::Cbor(cbor),
-        Err(error) => Plaintext::Failed(ValueError::new("written", error.to_string())),
+    let plaintext = match to_cbor(value) {
+        Ok(cbor) => Plaintext::Cbor(cbor),
+        Err(error) => Plaintext::Failed(error),
     };
     Encrypt { plaintext, keys, settings: EncryptSettings::default() }
 }
@@ -96,7 +95,8 @@ impl std::fmt::Debug for Plaintext<'_> {
 }
 
 impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
-    /// Pairs to authenticate; anyone can read them in the header. Default: none.
+    /// Pairs to authenticate, instead of any set before; anyone can read them in the header. Default:
+    /// none.
     pub fn context(mut self, context: impl Into<EncryptionContext>) -> Self {
         self.settings.context = context.into();
         self
@@ -210,6 +210,12 @@ impl Deref for Encrypted {
     }
 }
 
+impl From<Encrypted> for Vec<u8> {
+    fn from(encrypted: Encrypted) -> Self {
+        encrypted.into_bytes()
+    }
+}
+
 impl AsRef<[u8]> for Encrypted {
     fn as_ref(&self) -> &[u8] {
         &self.message
@@ -251,15 +257,17 @@ pub struct Decrypt<'a, M: ?Sized> {
 }
 
 impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
-    /// Pairs that must have been authenticated with the message, stored in its header or not.
+    /// Pairs that must have been authenticated with the message, stored in its header or not. They add
+    /// to those required before.
     pub fn require(mut self, pairs: impl Into<EncryptionContext>) -> Self {
-        self.required.pairs = pairs.into();
+        self.required.add_pairs(pairs.into());
         self
     }
 
-    /// Keys that the context in the header must have, with any value.
+    /// Keys that the context must have: in the header with any value, or among the pairs required.
+    /// They add to those required before.
     pub fn require_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.required.keys = keys.into_iter().map(Into::into).collect();
+        self.required.add_keys(keys);
         self
     }
 
@@ -379,9 +387,17 @@ pub struct DecryptValue<'a, T, M: ?Sized> {
 }
 
 impl<'a, T: DeserializeOwned, M: MaterialsManager + ?Sized> DecryptValue<'a, T, M> {
-    /// Pairs that must have been authenticated with the message, stored in its header or not.
+    /// Pairs that must have been authenticated with the message, stored in its header or not. They add
+    /// to those required before.
     pub fn require(mut self, pairs: impl Into<EncryptionContext>) -> Self {
         self.decrypt = self.decrypt.require(pairs);
+        self
+    }
+
+    /// Keys that the context must have: in the header with any value, or among the pairs required.
+    /// They add to those required before.
+    pub fn require_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.decrypt = self.decrypt.require_keys(keys);
         self
     }
 
@@ -464,6 +480,30 @@ impl UnverifiedHeader {
     /// What the message says.
     pub fn parsed(&self) -> &Header {
         &self.0
+    }
+}
+
+/// Writes twice, first to learn the length: a buffer that grew would leave copies of the value behind.
+fn to_cbor<T: Serialize + ?Sized>(value: &T) -> Result<Zeroizing<Vec<u8>>, ValueError> {
+    let failed = |reason: String| ValueError::new("written", reason);
+    let mut len = Counter(0);
+    ciborium::into_writer(value, &mut len).map_err(|error| failed(error.to_string()))?;
+    let mut cbor = Zeroizing::new(Vec::with_capacity(len.0));
+    ciborium::into_writer(value, &mut *cbor).map_err(|error| failed(error.to_string()))?;
+    Ok(cbor)
+}
+
+/// Counts what is written to it.
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -23,8 +23,8 @@ pub struct EncryptionContext(BTreeMap<String, String>);
 
 impl EncryptionContext {
     /// An empty context.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
     }
 
     /// Adds a pair; gives back the value that it replaces.
@@ -86,7 +86,7 @@ impl EncryptionContext {
 
     /// Refuses keys that the format keeps for itself.
     pub(crate) fn check_not_reserved(&self) -> Result<(), Error> {
-        match self.0.keys().find(|key| key.starts_with(RESERVED_PREFIX)) {
+        match self.0.keys().find(|key| is_reserved(key)) {
             Some(key) => Err(ApiMisuse::ReservedContextKey { key: key.clone() }.into()),
             None => Ok(()),
         }
@@ -135,6 +135,12 @@ impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Enc
     }
 }
 
+impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for EncryptionContext {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
+        self.0.extend(pairs.into_iter().map(|(key, value)| (key.into(), value.into())));
+    }
+}
+
 impl From<&Self> for EncryptionContext {
     fn from(context: &Self) -> Self {
         context.clone()
@@ -144,7 +150,10 @@ impl From<&Self> for EncryptionContext {
 /// The context key under which signed messages carry their public key.
 pub(crate) const PUBLIC_KEY: &str = "aws-crypto-public-key";
 
-const RESERVED_PREFIX: &str = "aws-crypto-";
+/// Whether the format keeps this key for itself.
+pub(crate) fn is_reserved(key: &str) -> bool {
+    key.starts_with("aws-crypto-")
+}
 
 fn split_u16(rest: &mut &[u8]) -> Option<u16> {
     let (bytes, tail) = rest.split_first_chunk()?;

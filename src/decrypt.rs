@@ -11,16 +11,22 @@
 
 use std::future::IntoFuture;
 
+use base64ct::{Base64, Encoding};
 use subtle::ConstantTimeEq;
 
-use crate::context::EncryptionContext;
+use crate::context::{EncryptionContext, PUBLIC_KEY, is_reserved};
 use crate::crypto::{TAG_LEN, VerifyingKey};
 use crate::derive::{DerivedKeys, derive_keys};
 use crate::encrypt::Progress;
-use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed, PolicyError, Stage};
+use crate::error::{
+    ApiMisuse, Attempt, Error, InvalidMessage, KeyringError, Malformed, PolicyError, Stage,
+    UnwrapFailure,
+};
 use crate::frames::{FrameOpener, content_len, unframed_piece_len};
 use crate::keyring::{LocalKeyring, now};
-use crate::materials::{BoxFuture, DecryptionMaterials, DecryptionRequest, MaterialsManager};
+use crate::materials::{
+    BoxFuture, DecryptionMaterials, DecryptionRequest, MaterialsManager, UnwrappedDataKey,
+};
 use crate::message::body::{FramePrefix, UNFRAMED_PREFIX_LEN, UnframedPrefix};
 use crate::message::footer::read_footer;
 use crate::message::header::{HeaderParser, ReadHeader};
@@ -154,6 +160,7 @@ impl Locked {
             return Err(PolicyError::SignedStreaming.into());
         }
         required.check(&header.context)?;
+        let verifying_key = read_verifying_key(header)?;
         let request = DecryptionRequest {
             suite: header.suite,
             context: &header.context,
@@ -161,18 +168,47 @@ impl Locked {
             encrypted_data_keys: &header.encrypted_data_keys,
             policy: &policy,
         };
-        let materials = keys.decryption_materials(request).await;
-        let unstored = required.pairs.iter().find(|(key, _)| header.context.get(key).is_none());
-        let unstored = unstored.map(|(key, _)| key.to_owned());
-        let result = materials.and_then(|materials| authenticate(read, policy, materials));
-        match (result, unstored) {
-            // Everything else was as the caller wants it, so it is most likely this pair that is wrong.
-            (Err(error @ (Error::Keyring(_) | Error::Unauthentic(Stage::Header))), Some(key)) => {
-                let source = Box::new(error);
-                Err(PolicyError::ContextNotAuthenticated { key, source }.into())
+        let (_, unstored) = required.pairs.partition(|key| header.context.get(key).is_some());
+        let result = match keys.decryption_materials(request).await {
+            Ok(materials) => authenticate(read, policy, materials, verifying_key, &required.pairs),
+            Err(error) => Err(error),
+        };
+        result.map_err(|error| {
+            // Most likely it is these pairs that are wrong; what failed stays behind as the source.
+            if unstored.is_empty() || !is_mismatch(&error) {
+                return error;
             }
-            (result, _) => result,
+            let keys = unstored.iter().map(|(key, _)| key.to_owned()).collect();
+            PolicyError::ContextNotAuthenticated { keys, source: Box::new(error) }.into()
+        })
+    }
+}
+
+/// Whether this is what another encryption context than the message's leads to.
+fn is_mismatch(error: &Error) -> bool {
+    match error {
+        Error::Unauthentic(Stage::Header) => true,
+        Error::Keyring(KeyringError::NoDataKey { attempts, .. }) => {
+            let mismatch =
+                |attempt: &Attempt| matches!(attempt.failure, UnwrapFailure::Unauthentic);
+            !attempts.is_empty() && attempts.iter().all(mismatch)
         }
+        _ => false,
+    }
+}
+
+/// The key that the header says signed the message. It is authenticated with the header.
+fn read_verifying_key(header: &Header) -> Result<Option<VerifyingKey>, Error> {
+    let invalid = |reason| Error::from(InvalidMessage::new(reason, header.context_offset()));
+    match (header.suite.signature(), header.context.get(PUBLIC_KEY)) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(invalid(Malformed::PublicKeyUnexpected)),
+        (Some(_), None) => Err(invalid(Malformed::PublicKeyMissing)),
+        (Some(curve), Some(text)) => Base64::decode_vec(text)
+            .ok()
+            .and_then(|point| VerifyingKey::new(curve, &point).ok())
+            .map(Some)
+            .ok_or_else(|| invalid(Malformed::PublicKeyInvalid)),
     }
 }
 
@@ -181,13 +217,13 @@ fn authenticate(
     read: ReadHeader,
     policy: Policy,
     materials: DecryptionMaterials,
+    verifying_key: Option<VerifyingKey>,
+    required: &EncryptionContext,
 ) -> Result<Decryptor, Error> {
     let ReadHeader { header, auth, bytes, body_len } = read;
-    materials.check(&policy, header.suite)?;
-    let DecryptionMaterials { suite, context, required_context_keys, verifying_key, unwrapped } =
-        materials;
-    let DerivedKeys { content, commitment } =
-        derive_keys(suite, &unwrapped.key, &header.message_id)?;
+    let unstored = materials.check(&policy, &header, required)?;
+    let UnwrappedDataKey { key, index } = materials.unwrapped;
+    let DerivedKeys { content, commitment } = derive_keys(header.suite, &key, &header.message_id)?;
     let committed = match (&header.commitment, &commitment) {
         (None, None) => true,
         (Some(stated), Some(derived)) => stated.ct_eq(derived).into(),
@@ -196,13 +232,11 @@ fn authenticate(
     if !committed {
         return Err(Error::Unauthentic(Stage::Commitment));
     }
-    let (unstored, _) = context.partition(|key| required_context_keys.contains(key));
-    let unstored = unstored.encode()?;
     let body = bytes.get(..body_len).unwrap_or_default();
     content
-        .open(&auth.iv, &[body, &unstored].concat(), &[], &auth.tag, &mut [])
+        .open(&auth.iv, &[body, &unstored.encode()?].concat(), &[], &auth.tag, &mut [])
         .map_err(|_| Error::Unauthentic(Stage::Header))?;
-    let mut transcript = Transcript::new(suite, verifying_key);
+    let mut transcript = Transcript::new(header.suite, verifying_key);
     transcript.update(&bytes);
     let (frame_len, state) = match header.content_type {
         ContentType::Framed { frame_len } => (frame_len, State::Frame { sequence_number: 1 }),
@@ -210,7 +244,10 @@ fn authenticate(
     };
     let opener = FrameOpener::new(content, header.message_id.clone(), frame_len);
     let offset = header.len;
-    let header = AuthenticHeader { header, context, opened_by: unwrapped.index };
+    // Exactly what the tag covers, whatever a materials manager says.
+    let mut context = header.context.clone();
+    context.extend(unstored.iter());
+    let header = AuthenticHeader { header, context, opened_by: index };
     Ok(Decryptor {
         header,
         opener,
@@ -228,19 +265,45 @@ fn authenticate(
 /// What the caller wants to see in the encryption context.
 #[derive(Debug, Default)]
 pub(crate) struct Required {
-    pub(crate) pairs: EncryptionContext,
-    pub(crate) keys: Vec<String>,
+    pairs: EncryptionContext,
+    keys: Vec<String>,
+    /// A key that was required with two values.
+    twice: Option<String>,
 }
 
 impl Required {
-    fn check(&self, context: &EncryptionContext) -> Result<(), Error> {
-        for (key, value) in self.pairs.iter() {
-            if context.get(key).is_some_and(|found| found != value) {
-                return Err(PolicyError::ContextMismatch { key: key.to_owned() }.into());
+    /// Adds to what was required before: nothing that was required is ever dropped.
+    pub(crate) fn add_pairs(&mut self, pairs: EncryptionContext) {
+        for (key, value) in pairs.iter() {
+            if self.pairs.insert(key, value).is_some_and(|before| before != value) {
+                self.twice = Some(key.to_owned());
             }
         }
-        for key in &self.keys {
-            if context.get(key).is_none() && self.pairs.get(key).is_none() {
+    }
+
+    pub(crate) fn add_keys<K: Into<String>>(&mut self, keys: impl IntoIterator<Item = K>) {
+        self.keys.extend(keys.into_iter().map(Into::into));
+    }
+
+    fn check(&self, context: &EncryptionContext) -> Result<(), Error> {
+        let Self { pairs, keys, twice } = self;
+        if let Some(key) = twice {
+            return Err(ApiMisuse::RequiredTwice { key: key.clone() }.into());
+        }
+        for (key, value) in pairs.iter() {
+            match context.get(key) {
+                Some(found) if found != value => {
+                    return Err(PolicyError::ContextMismatch { key: key.to_owned() }.into());
+                }
+                // Reserved pairs are always stored, if they are there.
+                None if is_reserved(key) => {
+                    return Err(PolicyError::ContextMissing { key: key.to_owned() }.into());
+                }
+                _ => {}
+            }
+        }
+        for key in keys {
+            if context.get(key).is_none() && pairs.get(key).is_none() {
                 return Err(PolicyError::ContextMissing { key: key.clone() }.into());
             }
         }
@@ -263,15 +326,17 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
         Self { locked, keys, required: Required::default(), then }
     }
 
-    /// Pairs that must have been authenticated with the message, stored in its header or not.
+    /// Pairs that must have been authenticated with the message, stored in its header or not. They add
+    /// to those required before.
     pub fn require(mut self, pairs: impl Into<EncryptionContext>) -> Self {
-        self.required.pairs = pairs.into();
+        self.required.add_pairs(pairs.into());
         self
     }
 
-    /// Keys that the context in the header must have, with any value.
+    /// Keys that the context must have: in the header with any value, or among the pairs required.
+    /// They add to those required before.
     pub fn require_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.required.keys = keys.into_iter().map(Into::into).collect();
+        self.required.add_keys(keys);
         self
     }
 
@@ -366,8 +431,8 @@ impl AuthenticHeader {
 
     /// The encrypted data key that was opened.
     pub fn opened_by(&self) -> &EncryptedDataKey {
-        let edks = &self.header.encrypted_data_keys;
-        edks.get(self.opened_by).unwrap_or(&edks[0])
+        // Checked when the materials came.
+        &self.header.encrypted_data_keys[self.opened_by]
     }
 
     /// The header as it was read.
@@ -376,7 +441,10 @@ impl AuthenticHeader {
     }
 }
 
-/// Decrypts one message piece by piece, between any two buffers, in memory for one frame.
+/// Decrypts one message piece by piece, between any two buffers.
+///
+/// Memory follows the bytes that arrive: at most some three frames, for one that comes in pieces and goes
+/// out in pieces; none if whole frames fit both buffers.
 ///
 /// [`update`](Self::update) with what follows the header, then [`finish`](Self::finish). What was given
 /// out before is whole authentic frames in order, but only `finish` tells that nothing is missing.
@@ -442,7 +510,12 @@ enum Piece {
 }
 
 /// The parts of a [`Decryptor`] for those who order frames themselves.
+///
+/// Whoever uses them must keep the rules that the decryptor keeps: a message is whole only if its final
+/// frame opened and the footer was verified, and nothing of the final frame of a signed message may be
+/// used before that.
 #[derive(Debug)]
+#[must_use = "a message is whole only if its final frame opened and its footer was verified"]
 #[non_exhaustive]
 pub struct OpenFrames {
     /// The header.
@@ -455,6 +528,7 @@ pub struct OpenFrames {
 
 /// Verifies the footer of a message whose frames were opened apart.
 #[derive(Debug)]
+#[must_use = "without `finish` a signature is not verified"]
 pub struct FooterVerifier(Transcript<VerifyingKey>);
 
 impl FooterVerifier {
@@ -550,7 +624,8 @@ impl Decryptor {
     /// Takes the parts out, for those who order frames themselves.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] if it was used already, or if the content is not framed.
+    /// [`Error::ApiMisuse`] if it was used already, or if the content is not framed, which
+    /// [`Header::content_type`] tells beforehand.
     pub fn into_frames(self) -> Result<OpenFrames, Error> {
         let untouched = self.offset == self.header.header.len && self.held.is_empty();
         if !untouched || self.state != (State::Frame { sequence_number: 1 }) {

@@ -1,8 +1,7 @@
 //! The encryption engine: bytes in, bytes out, no input or output of its own.
 
+use std::fmt;
 use std::future::IntoFuture;
-
-use zeroize::Zeroizing;
 
 use crate::context::EncryptionContext;
 use crate::crypto::{IV_LEN, SigningKey, TAG_LEN, random};
@@ -15,6 +14,7 @@ use crate::message::header::HeaderAuth;
 use crate::message::{ContentType, FrameKind, Header, to_u64, to_usize};
 use crate::output::{Output, Ready};
 use crate::policy::Policy;
+use crate::secret::SecretBuffer;
 use crate::suite::AlgorithmSuite;
 use crate::transcript::Transcript;
 
@@ -89,12 +89,13 @@ impl EncryptSettings {
         };
         let materials = keys.encryption_materials(request).await?;
         materials.check(&policy)?;
-        Encryptor::new(materials, frame_len, plaintext_bound)
+        Encryptor::new(materials, frame_len, plaintext_bound, &policy)
     }
 }
 
 impl<'k, M: MaterialsManager + ?Sized> EncryptorBuilder<'k, M> {
-    /// Pairs to authenticate; anyone can read them in the header. Default: none.
+    /// Pairs to authenticate, instead of any set before; anyone can read them in the header. Default:
+    /// none.
     pub fn context(mut self, context: impl Into<EncryptionContext>) -> Self {
         self.settings.context = context.into();
         self
@@ -150,6 +151,7 @@ impl<'k, M: MaterialsManager + ?Sized> IntoFuture for EncryptorBuilder<'k, M> {
 
 /// How far one call came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use = "it says how much of the input was taken and how much of the output was filled"]
 #[non_exhaustive]
 pub struct Progress {
     /// Bytes taken from the input.
@@ -187,7 +189,6 @@ pub struct Progress {
 /// ```
 ///
 /// Spec: encrypt; streaming.
-#[derive(Debug)]
 pub struct Encryptor {
     header: Header,
     sealer: FrameSealer,
@@ -195,7 +196,7 @@ pub struct Encryptor {
     /// Number of the next frame.
     sequence_number: u32,
     /// Plaintext of the next frame, until it is known not to be the final one.
-    plaintext: Zeroizing<Vec<u8>>,
+    plaintext: SecretBuffer,
     ready: Ready,
     /// Plaintext bytes that may still come, if there is a bound.
     left: Option<u64>,
@@ -213,8 +214,10 @@ enum State {
 
 /// The parts of an [`Encryptor`] for those who order frames themselves.
 ///
-/// A message is the header, the frames 1, 2, ... with the last one final, and the footer.
+/// A message is the header, the frames 1, 2, ... with the last one final (an empty one, if there is no
+/// plaintext), and the footer.
 #[derive(Debug)]
+#[must_use = "a message is whole only with all its frames and its footer"]
 #[non_exhaustive]
 pub struct SealFrames {
     /// The header, whole.
@@ -227,6 +230,7 @@ pub struct SealFrames {
 
 /// Makes the footer of a message whose frames were sealed apart.
 #[derive(Debug)]
+#[must_use = "without its footer a signed message is not whole"]
 pub struct FooterSigner(Transcript<SigningKey>);
 
 impl FooterSigner {
@@ -254,6 +258,7 @@ impl Encryptor {
         materials: EncryptionMaterials,
         frame_len: u32,
         plaintext_bound: Option<u64>,
+        policy: &Policy,
     ) -> Result<Self, Error> {
         let EncryptionMaterials {
             suite,
@@ -285,6 +290,7 @@ impl Encryptor {
             .seal(&iv, &[&bytes[..], &unstored].concat(), &[], &mut tag)
             .map_err(|_| Error::Backend("authenticate the header"))?;
         HeaderAuth { iv, tag }.encode(suite.message_version(), &mut bytes);
+        policy.check_header_len(bytes.len())?;
         header.len = to_u64(bytes.len());
         let mut transcript = Transcript::new(suite, signing_key);
         transcript.update(&bytes);
@@ -293,7 +299,7 @@ impl Encryptor {
             sealer: FrameSealer::new(content, message_id, frame_len),
             transcript,
             sequence_number: 1,
-            plaintext: Zeroizing::default(),
+            plaintext: SecretBuffer::default(),
             ready: Ready::new(bytes),
             left: plaintext_bound,
             bound: plaintext_bound.unwrap_or(u64::MAX),
@@ -334,7 +340,7 @@ impl Encryptor {
             if have == frame_len {
                 // More follows, so this frame is not the final one.
                 let mut plaintext = std::mem::take(&mut self.plaintext);
-                self.seal_frame(FrameKind::Regular, &plaintext, &mut output)?;
+                self.seal_frame(FrameKind::Regular, plaintext.expose(), &mut output)?;
                 plaintext.clear();
                 self.plaintext = plaintext;
             } else if have == 0 && rest.len() > frame_len {
@@ -346,7 +352,7 @@ impl Encryptor {
                 let take = frame_len.saturating_sub(have).min(rest.len());
                 let (plaintext, after) = rest.split_at(take);
                 self.count(take)?;
-                self.plaintext.extend_from_slice(plaintext);
+                self.plaintext.extend(plaintext);
                 rest = after;
             }
         }
@@ -356,7 +362,8 @@ impl Encryptor {
 
     /// Ends the message and fills `output` with what is left of it; gives the number of bytes written.
     ///
-    /// Call it until [`is_finished`](Self::is_finished): it needs room.
+    /// Call it until [`is_finished`](Self::is_finished): it needs room, and into an empty buffer it never
+    /// ends.
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] after an error; [`Error::Backend`] if the backend fails.
@@ -376,7 +383,7 @@ impl Encryptor {
         self.ready.drain(&mut output);
         if self.state == State::Open && self.ready.is_empty() {
             let plaintext = std::mem::take(&mut self.plaintext);
-            self.seal_frame(FrameKind::Final, &plaintext, &mut output)?;
+            self.seal_frame(FrameKind::Final, plaintext.expose(), &mut output)?;
             let spent = Transcript::new(self.header.suite, None);
             let transcript = std::mem::replace(&mut self.transcript, spent);
             self.ready.extend(&transcript.sign()?);
@@ -448,6 +455,16 @@ impl Encryptor {
                 .ok_or(ApiMisuse::PlaintextBound { bound: self.bound })?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Encryptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encryptor")
+            .field("header", &self.header)
+            .field("sequence_number", &self.sequence_number)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

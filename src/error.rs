@@ -79,13 +79,13 @@ impl Error {
 }
 
 /// For use inside `Read` and `Write`; [`Error::from_io`] is the way back.
+///
+/// A message that ends too early is `InvalidData`, not `UnexpectedEof`: loops around `read_exact` take
+/// the latter for a clean end, and would not see that a message was cut.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Io(failure) => failure.source.kind(),
-            Error::InvalidMessage(invalid) if invalid.is_truncation() => {
-                io::ErrorKind::UnexpectedEof
-            }
             Error::InvalidMessage(_) | Error::Unauthentic(_) | Error::Value(_) => {
                 io::ErrorKind::InvalidData
             }
@@ -128,6 +128,12 @@ pub enum ApiMisuse {
     /// A key is unusable.
     #[error("the key is unusable: {0}")]
     Key(String),
+    /// Two different values were required for one context key.
+    #[error("two different values were required for the encryption context key `{}`", Excerpt(.key.as_bytes()))]
+    RequiredTwice {
+        /// The key.
+        key: String,
+    },
     /// A keyring's name or namespace is unusable.
     #[error("the keyring's {what} is unusable: {why}")]
     KeyName {
@@ -392,11 +398,15 @@ pub enum PolicyError {
         /// The key.
         key: String,
     },
-    /// A required pair is not in the header, and the message was not authenticated with it either.
-    #[error("the message was not made with `{}` in its encryption context, which is required", Excerpt(.key.as_bytes()))]
+    /// Required pairs are not in the header, and with them the message does not verify: most likely it
+    /// was not made with them.
+    #[error(
+        "the message does not verify with {}, which the header does not have but which is required",
+        Names(keys)
+    )]
     ContextNotAuthenticated {
-        /// The first such key.
-        key: String,
+        /// The keys of all such pairs.
+        keys: Vec<String>,
         /// What failed when it was taken as authenticated but not stored.
         source: Box<Error>,
     },
@@ -588,6 +598,27 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
+/// Names in a list.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.0.iter().take(MAX_NAMES).enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}`{}`", Excerpt(name.as_bytes()))?;
+        }
+        more(f, self.0.len())
+    }
+}
+
+/// Says how many of a long list were left out.
+fn more(f: &mut fmt::Formatter<'_>, len: usize) -> fmt::Result {
+    match len.saturating_sub(MAX_NAMES) {
+        0 => Ok(()),
+        left => write!(f, " and {left} more"),
+    }
+}
+
 struct NoDataKey<'a> {
     attempts: &'a [Attempt],
     offered: &'a [String],
@@ -598,7 +629,7 @@ impl fmt::Display for NoDataKey<'_> {
         if self.attempts.is_empty() {
             f.write_str("none has a key that it asks for")?;
         }
-        for (i, attempt) in self.attempts.iter().enumerate() {
+        for (i, attempt) in self.attempts.iter().take(MAX_NAMES).enumerate() {
             let Attempt { keyring, index, failure } = attempt;
             let separator = if i == 0 { "" } else { "; " };
             write!(
@@ -607,10 +638,15 @@ impl fmt::Display for NoDataKey<'_> {
                 index.saturating_add(1)
             )?;
         }
-        write!(f, "; it asks for {}", self.offered.join(", "))
+        more(f, self.attempts.len())?;
+        let offered = self.offered.get(..MAX_NAMES).unwrap_or(&self.offered);
+        write!(f, "; it asks for {}", offered.join(", "))?;
+        more(f, self.offered.len())
     }
 }
 
+/// A sentence stays readable whatever a message holds; the fields have all of it.
+const MAX_NAMES: usize = 10;
 /// Long enough for any key ARN.
 const EXCERPT_CHARS: usize = 200;
 /// Enough to tell two keys apart.
@@ -643,6 +679,13 @@ mod tests {
         let failure = UnwrapFailure::Other("the service is gone".into());
         assert_eq!(failure.to_string(), "the service is gone");
         assert!(failure.source().is_none());
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let offered: Vec<_> = (0..70_000).map(|i| format!("key {i}")).collect();
+        let error = KeyringError::NoDataKey { attempts: Vec::new(), offered };
+        assert!(error.to_string().ends_with("key 9 and 69990 more"), "{error}");
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl FrameSealer {
 /// Opens the frames of one message, in any order and on any thread.
 ///
 /// A frame that opens is authentic by itself: it is that frame of that message. That no frame is
-/// missing shows only in the final one, whose sequence number is the number of frames.
+/// missing shows only in the final one, whose sequence number is the number of frames; who signed a
+/// message shows only in its footer. **The final frame of a signed message must not be used before the
+/// footer was verified**: the [`Decryptor`](crate::Decryptor) withholds it, this cannot.
 ///
 /// ```
 /// use waxseal::{AesKey, AlgorithmSuite, FrameLayout, Locked, Policy, RawAesKeyring};

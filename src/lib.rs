@@ -92,7 +92,7 @@ pub use materials::{
 };
 pub use message::{ContentType, EncryptedDataKey, FrameKind, FrameLayout, FrameSpan, Header};
 pub use policy::{CommitmentPolicy, Policy, SignedStreaming, UnknownCommitmentPolicy};
-pub use secret::DataKey;
+pub use secret::{DataKey, SecretText};
 pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
 
 /// Readers and writers for `tokio::io`.

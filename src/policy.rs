@@ -41,18 +41,18 @@ impl Policy {
         self
     }
 
-    /// How long a frame (or an unframed body) may be on decrypt, in bytes. A decryptor holds one
-    /// frame in memory, as far as its bytes have arrived. Default: 2^32 - 1, the longest frame of the
-    /// format. The header is authenticated before the first frame is held, so a lower limit guards
-    /// against those who can encrypt to you.
+    /// How long a frame (or an unframed body) may be on decrypt, in bytes. A decryptor holds up to some
+    /// three times that in memory, as far as bytes have arrived. Default: 2^32 - 1, the longest frame of
+    /// the format; unframed bodies could be longer, and are not read. The header is authenticated before
+    /// the first frame is held, so a lower limit guards against those who can encrypt to you.
     #[must_use]
     pub fn max_frame_len(mut self, limit: u32) -> Self {
         self.max_frame_len = limit;
         self
     }
 
-    /// How long a header may be on decrypt, in bytes. It is held in memory, as far as its bytes have
-    /// arrived, before anything is authenticated. Default: 1 MiB.
+    /// How long a header may be, both ways, in bytes. On decrypt it is held in memory, as far as its
+    /// bytes have arrived, before anything is authenticated. Default: 1 MiB.
     #[must_use]
     pub fn max_header_len(mut self, limit: usize) -> Self {
         self.max_header_len = limit;
@@ -78,6 +78,14 @@ impl Policy {
         let limit = self.max_encrypted_data_keys;
         if found > usize::from(limit) {
             return Err(PolicyError::TooManyEncryptedDataKeys { found, limit }.into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_header_len(&self, found: usize) -> Result<(), Error> {
+        let limit = self.max_header_len;
+        if found > limit {
+            return Err(PolicyError::HeaderLen { limit }.into());
         }
         Ok(())
     }

@@ -77,7 +77,11 @@ impl Secret {
             ))
             .into());
         }
-        Ok(Self(Zeroizing::new(bytes.into())))
+        Ok(Self::copy_of(bytes))
+    }
+
+    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.into()))
     }
 
     /// Makes `len` bytes in place with `fill`, so that no other copy ever exists.
@@ -92,6 +96,74 @@ impl Secret {
 
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// Secret text, such as the PEM form of a private key: zeroed on drop, redacted in `Debug`.
+///
+/// ```
+/// use waxseal::RsaPrivateKey;
+///
+/// let pem = RsaPrivateKey::generate(2048)?.to_pem()?;
+/// assert!(pem.expose().starts_with("-----BEGIN PRIVATE KEY-----"));
+/// assert_eq!(format!("{pem:?}"), "SecretText(..)");
+/// # Ok::<(), waxseal::Error>(())
+/// ```
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text itself. Whoever calls this answers for every copy.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+/// Secret bytes that come in pieces. Where it grows, it leaves no copy behind.
+#[derive(Default)]
+pub(crate) struct SecretBuffer(Zeroizing<Vec<u8>>);
+
+impl SecretBuffer {
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        let needed = self.0.len().saturating_add(bytes.len());
+        if needed > self.0.capacity() {
+            let capacity = needed.max(self.0.capacity().saturating_mul(2));
+            let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl fmt::Debug for SecretBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretBuffer({} bytes)", self.len())
     }
 }
 

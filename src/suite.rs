@@ -206,6 +206,7 @@ impl FromStr for AlgorithmSuite {
         let by_id = text
             .strip_prefix("0x")
             .or_else(|| text.strip_prefix("0X"))
+            .filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()))
             .and_then(|hex| u16::from_str_radix(hex, 16).ok())
             .and_then(Self::from_id);
         let wanted = folded(text);
@@ -291,6 +292,7 @@ mod tests {
         }
         assert_eq!("0x0000".parse::<AlgorithmSuite>(), Err(UnknownSuite));
         assert_eq!("AES_256".parse::<AlgorithmSuite>(), Err(UnknownSuite));
+        assert_eq!("0x+578".parse::<AlgorithmSuite>(), Err(UnknownSuite));
     }
 
     /// The low byte of an id is the key length in bits as decimal digits of its hexadecimal form.

@@ -407,7 +407,7 @@ fn a_source_may_end_anywhere_but_is_then_truncated() {
             let mut reader = unlock(cut);
             let mut released = Vec::new();
             let error = reader.read_to_end(&mut released).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
             assert!(is_truncation(&Error::from_io(error)), "{len}");
             assert!(plaintext.starts_with(&released) && released.len() % 8 == 0, "{len}");
             // It does not turn into an end by asking again.
@@ -446,10 +446,10 @@ fn requirements_are_checked_before_any_plaintext() {
     let error = locked().require([("tenant", "43")]).now().unwrap_err();
     assert!(matches!(error, Error::Policy(PolicyError::ContextMismatch { .. })), "{error:?}");
     let error = locked().require([("other", "x")]).now().unwrap_err();
-    let Error::Policy(PolicyError::ContextNotAuthenticated { key, .. }) = error else {
+    let Error::Policy(PolicyError::ContextNotAuthenticated { keys, .. }) = error else {
         panic!("{error:?}");
     };
-    assert_eq!(key, "other");
+    assert_eq!(keys, ["other"]);
     let error = locked().require_keys(["tenant", "user"]).now().unwrap_err();
     assert!(matches!(error, Error::Policy(PolicyError::ContextMissing { .. })), "{error:?}");
     let (released, result) = read_through(
@@ -509,12 +509,12 @@ fn a_message_is_not_finished_before_it_was_taken() {
 #[test]
 fn frames_are_only_given_out_by_what_is_unused() {
     let mut encryptor = start(UNSIGNED, 4);
-    encryptor.update(b"", &mut []).unwrap();
-    encryptor.update(b"", &mut [0; 1]).unwrap();
+    let _ = encryptor.update(b"", &mut []).unwrap();
+    let _ = encryptor.update(b"", &mut [0; 1]).unwrap();
     assert!(matches!(misuse(&encryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
     for len in [1, 4, 5, 9] {
         let mut encryptor = start(UNSIGNED, 4);
-        encryptor.update(&pattern(len), &mut [0; 4096]).unwrap();
+        let _ = encryptor.update(&pattern(len), &mut [0; 4096]).unwrap();
         assert!(matches!(misuse(&encryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
     }
     let mut encryptor = start(SIGNED, 4);
@@ -526,11 +526,11 @@ fn frames_are_only_given_out_by_what_is_unused() {
     let sealed = message(UNSIGNED, 4, &pattern(9));
     for taken in [1, 4, 36, 40, sealed.len()] {
         let (mut decryptor, body) = decryptor(&sealed);
-        decryptor.update(&body[..taken.min(body.len())], &mut [0; 100]).unwrap();
+        let _ = decryptor.update(&body[..taken.min(body.len())], &mut [0; 100]).unwrap();
         assert!(matches!(misuse(&decryptor.into_frames().unwrap_err()), ApiMisuse::Order(_)));
     }
     let (mut decryptor, _) = decryptor(&sealed);
-    decryptor.update(&[], &mut [0; 100]).unwrap();
+    let _ = decryptor.update(&[], &mut [0; 100]).unwrap();
     assert!(decryptor.into_frames().is_ok());
 }
 
@@ -772,4 +772,78 @@ mod with_tokio {
         assert_eq!(writer.flush().await.unwrap_err().kind(), ErrorKind::WriteZero);
         assert_eq!(writer.shutdown().await.unwrap_err().kind(), ErrorKind::WriteZero);
     }
+}
+
+/// Takes one byte at every second call and is not ready at the others.
+#[derive(Debug, Default)]
+struct Slow {
+    taken: Vec<u8>,
+    ready: bool,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.ready = !self.ready;
+        match bytes.first() {
+            Some(byte) if self.ready => {
+                self.taken.push(*byte);
+                Ok(1)
+            }
+            _ => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn finishing_can_be_tried_until_it_works() {
+    for suite in [UNSIGNED, SIGNED] {
+        let keyring = keyring();
+        let encryptor = waxseal::encryptor(&keyring).suite(suite).now().unwrap();
+        let mut writer = EncryptWriter::new(encryptor, Slow::default());
+        writer.write_all(&pattern(20)).unwrap();
+        let mut tries = 0;
+        while let Err(error) = writer.try_finish() {
+            assert!(matches!(&error, Error::Io(_)), "{error:?}");
+            // After the first try nothing may follow.
+            let error = Error::from_io(writer.write(b"more").unwrap_err());
+            assert!(matches!(&error, Error::Io(_) | Error::ApiMisuse(ApiMisuse::Order(_))));
+            tries += 1;
+        }
+        assert!(tries > 10, "{tries}");
+        assert_eq!(open(&writer.get_ref().taken).unwrap(), pattern(20));
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn nothing_can_be_written_after_a_shutdown_that_was_cancelled() {
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::task::Poll;
+
+    use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+    let keyring = keyring();
+    let encryptor = waxseal::encryptor(&keyring).now().unwrap();
+    // A pipe too short for the message: the shutdown has to wait.
+    let (ours, theirs) = tokio::io::duplex(16);
+    let mut writer = waxseal::tokio::EncryptWriter::new(encryptor, ours);
+    writer.write_all(b"before").await.unwrap();
+    let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut writer).poll_shutdown(cx))).await;
+    assert!(first.is_pending());
+    let drain = tokio::spawn(async move {
+        let mut theirs = theirs;
+        let mut message = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut message).await.unwrap();
+        message
+    });
+    let error = Error::from_io(writer.write_all(b"after").await.unwrap_err());
+    assert!(matches!(&error, Error::ApiMisuse(ApiMisuse::Order(_))), "{error:?}");
+    writer.shutdown().await.unwrap();
+    drop(writer);
+    assert_eq!(open(&drain.await.unwrap()).unwrap(), b"before");
 }

@@ -4,15 +4,18 @@ pub(crate) mod std;
 #[cfg(feature = "tokio")]
 pub(crate) mod tokio;
 
+use ::std::fmt;
+
+use zeroize::Zeroizing;
+
 use crate::decrypt::{Decryptor, FromDecryptor, HeaderReader, Locked};
 use crate::encrypt::Encryptor;
-use crate::error::Error;
+use crate::error::{ApiMisuse, Error};
 use crate::message::{ContentType, to_usize};
 
-/// Bytes that came from a source and were not used yet.
-#[derive(Debug)]
+/// Bytes that came from a source and were not used yet. They may be plaintext.
 struct Input {
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
     start: usize,
     end: usize,
     ended: bool,
@@ -20,7 +23,7 @@ struct Input {
 
 impl Input {
     fn new() -> Self {
-        Self { bytes: vec![0; MIN_BUFFER_LEN], start: 0, end: 0, ended: false }
+        Self { bytes: Zeroizing::new(vec![0; MIN_BUFFER_LEN]), start: 0, end: 0, ended: false }
     }
 
     fn unused(&self) -> &[u8] {
@@ -44,16 +47,29 @@ impl Input {
         self.ended = len == 0;
     }
 
-    /// Makes room for whole frames where they are not too long, so that they need not be copied.
+    /// Makes room for whole frames where they are not too long, so that they need not be copied, once
+    /// everything is used.
     fn fit_frames(&mut self, content_type: ContentType) {
-        if let ContentType::Framed { frame_len } = content_type {
-            let len = to_usize(frame_len).saturating_mul(2);
-            let len = len.clamp(MIN_BUFFER_LEN, MAX_BUFFER_LEN);
-            if len > self.bytes.len() {
-                self.bytes.resize(len, 0);
-            }
+        let len = buffer_len(content_type);
+        if len > self.bytes.len() && self.unused().is_empty() {
+            self.bytes = Zeroizing::new(vec![0; len]);
         }
     }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Input({} bytes unused)", self.unused().len())
+    }
+}
+
+/// Room for two frames, within bounds.
+fn buffer_len(content_type: ContentType) -> usize {
+    let frame_len = match content_type {
+        ContentType::Framed { frame_len } => to_usize(frame_len),
+        ContentType::Unframed => 0,
+    };
+    frame_len.saturating_mul(2).clamp(MIN_BUFFER_LEN, MAX_BUFFER_LEN)
 }
 
 /// What a pull core needs next.
@@ -128,24 +144,33 @@ impl EncryptPull {
 }
 
 /// Pushes a plaintext into a message.
-#[derive(Debug)]
 struct EncryptPush {
     encryptor: Encryptor,
     sealed: Vec<u8>,
     /// What of `sealed` is not written yet.
     start: usize,
     end: usize,
+    /// Whether the end was asked for: nothing more may be pushed.
+    closing: bool,
+}
+
+impl fmt::Debug for EncryptPush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncryptPush").field("encryptor", &self.encryptor).finish_non_exhaustive()
+    }
 }
 
 impl EncryptPush {
     fn new(encryptor: Encryptor) -> Self {
-        let mut input = Input::new();
-        input.fit_frames(encryptor.header().content_type());
-        Self { encryptor, sealed: input.bytes, start: 0, end: 0 }
+        let sealed = vec![0; buffer_len(encryptor.header().content_type())];
+        Self { encryptor, sealed, start: 0, end: 0, closing: false }
     }
 
     /// Takes plaintext where everything sealed was written; gives the number of bytes taken.
     fn push(&mut self, plaintext: &[u8]) -> Result<usize, Error> {
+        if self.closing {
+            return Err(ApiMisuse::Order("the message is finished").into());
+        }
         let progress = self.encryptor.update(plaintext, &mut self.sealed)?;
         (self.start, self.end) = (0, progress.written);
         Ok(progress.read)

@@ -45,6 +45,17 @@ impl<W: Write> EncryptWriter<W> {
     /// # Errors
     /// [`Error::Io`] if `inner` fails: the message has no end then. Any error of earlier writes.
     pub fn finish(mut self) -> Result<W, Error> {
+        self.try_finish()?;
+        Ok(self.inner)
+    }
+
+    /// Ends the message and flushes. If `inner` fails in passing (`WouldBlock`, say), call it again:
+    /// nothing is sealed twice or lost.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish). After the first call nothing more can be written.
+    pub fn try_finish(&mut self) -> Result<(), Error> {
+        self.push.closing = true;
         loop {
             self.drain().map_err(|error| Error::io("writing the message", error))?;
             if self.push.is_finished() {
@@ -52,8 +63,12 @@ impl<W: Write> EncryptWriter<W> {
             }
             self.push.finish()?;
         }
-        self.inner.flush().map_err(|error| Error::io("writing the message", error))?;
-        Ok(self.inner)
+        self.inner.flush().map_err(|error| Error::io("writing the message", error))
+    }
+
+    /// What is behind.
+    pub fn get_ref(&self) -> &W {
+        &self.inner
     }
 
     /// The header that the message has.
@@ -121,6 +136,11 @@ impl<R: Read> EncryptReader<R> {
     /// The header that the message has.
     pub fn header(&self) -> &Header {
         self.pull.encryptor.header()
+    }
+
+    /// Gives back what is behind; some of it was read already.
+    pub fn into_inner(self) -> R {
+        self.inner
     }
 }
 

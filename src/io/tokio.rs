@@ -91,6 +91,8 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for EncryptWriter<W> {
 
     /// Ends the message and shuts down what is behind.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // From now on, even if this is cancelled, a write would come after the end.
+        self.push.closing = true;
         loop {
             ready!(self.poll_drain(cx))?;
             if self.push.is_finished() {
@@ -130,6 +132,11 @@ impl<R: AsyncRead + Unpin> EncryptReader<R> {
     /// The header that the message has.
     pub fn header(&self) -> &Header {
         self.pull.encryptor.header()
+    }
+
+    /// Gives back what is behind; some of it was read already.
+    pub fn into_inner(self) -> R {
+        self.inner
     }
 }
 

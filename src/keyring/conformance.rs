@@ -5,6 +5,7 @@ use crate::keyring::Keyring;
 use crate::materials::{EncryptionMaterials, EncryptionRequest, UnwrapRequest};
 use crate::message::EncryptedDataKey;
 use crate::policy::{CommitmentPolicy, Policy};
+use crate::secret::DataKey;
 use crate::suite::AlgorithmSuite;
 
 /// Runs a keyring through what every keyring must do. Call it from a test.
@@ -78,6 +79,8 @@ async fn check_suite<K: Keyring + ?Sized>(
     let opened = opened.map_err(|_| "it does not look past what is not its own")?;
     ensure(opened.key() == key && opened.index() == 1, "it gives the wrong index")?;
 
+    check_existing_key(keyring, suite).await?;
+
     let mut ciphertext = first.ciphertext().to_vec();
     let last = ciphertext.last_mut().ok_or("its encrypted data key is empty")?;
     *last ^= 1;
@@ -99,6 +102,27 @@ async fn check_suite<K: Keyring + ?Sized>(
         )?;
     }
     Ok(())
+}
+
+/// As the child of a multi-keyring it must wrap the data key that is there. It may refuse to, as a
+/// multi-keyring with a generator does.
+async fn check_existing_key<K: Keyring + ?Sized>(
+    keyring: &K,
+    suite: AlgorithmSuite,
+) -> Result<(), String> {
+    let key =
+        || DataKey::try_from(&vec![0x5a; suite.data_key_len()][..]).map_err(|e| e.to_string());
+    let mut materials = new_materials(suite)?;
+    materials.set_data_key(key()?).map_err(|error| error.to_string())?;
+    if keyring.wrap(&mut materials).await.is_err() {
+        return Ok(());
+    }
+    ensure(materials.data_key() == Some(&key()?), "it replaces the data key that is there")?;
+    let context = materials.context().clone();
+    let own = materials.encrypted_data_keys().to_vec();
+    let opened = keyring.unwrap(&UnwrapRequest::new(suite, context, own)).await;
+    let opened = opened.map_err(|_| "it does not open the data key that it was given")?;
+    ensure(*opened.key() == key()?, "it wraps another data key than the one that is there")
 }
 
 fn new_materials(suite: AlgorithmSuite) -> Result<EncryptionMaterials, String> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::context::EncryptionContext;
 use crate::crypto::{GcmKey, IV_LEN, TAG_LEN, random};
 use crate::error::{Attempt, Error, UnwrapFailure};
@@ -68,6 +70,20 @@ impl TryFrom<&[u8]> for AesKey {
         Ok(Self(Secret::aes_key(bytes)?))
     }
 }
+
+/// Whoever has the array answers for its copies.
+macro_rules! from_array {
+    ($($len:literal),*) => {$(
+        impl From<[u8; $len]> for AesKey {
+            fn from(bytes: [u8; $len]) -> Self {
+                let bytes = Zeroizing::new(bytes);
+                Self(Secret::copy_of(&bytes[..]))
+            }
+        }
+    )*};
+}
+
+from_array!(16, 24, 32);
 
 impl fmt::Debug for AesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

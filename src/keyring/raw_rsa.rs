@@ -1,13 +1,11 @@
 //! Data keys wrapped by an RSA key pair of the user's own.
 
-use zeroize::Zeroizing;
-
 use crate::crypto::{self, PemError, RsaPadding};
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
 use crate::keyring::{KeyName, LocalKeyring};
 use crate::materials::{EncryptionMaterials, UnwrapRequest, UnwrappedDataKey};
 use crate::message::EncryptedDataKey;
-use crate::secret::DataKey;
+use crate::secret::{DataKey, SecretText};
 
 /// An RSA public key of 2,048 to 8,192 bits.
 ///
@@ -46,7 +44,7 @@ impl RsaPublicKey {
 /// use waxseal::RsaPrivateKey;
 ///
 /// let key = RsaPrivateKey::generate(2048)?;
-/// assert!(RsaPrivateKey::from_pem(&key.to_pem()?).is_ok());
+/// assert!(RsaPrivateKey::from_pem(key.to_pem()?.expose()).is_ok());
 /// # Ok::<(), waxseal::Error>(())
 /// ```
 #[derive(Debug)]
@@ -79,8 +77,10 @@ impl RsaPrivateKey {
     ///
     /// # Errors
     /// [`Error::Backend`] if the backend cannot encode it.
-    pub fn to_pem(&self) -> Result<Zeroizing<String>, Error> {
-        crypto::rsa_private_key_to_pem(&self.0).map_err(|_| Error::Backend("encode the key"))
+    pub fn to_pem(&self) -> Result<SecretText, Error> {
+        crypto::rsa_private_key_to_pem(&self.0)
+            .map(SecretText::new)
+            .map_err(|_| Error::Backend("encode the key"))
     }
 
     /// Its public key.

@@ -7,10 +7,10 @@ use std::pin::Pin;
 
 use base64ct::{Base64, Encoding};
 
-use crate::context::{EncryptionContext, PUBLIC_KEY};
-use crate::crypto::{SigningKey, VerifyingKey, random};
-use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed};
-use crate::message::EncryptedDataKey;
+use crate::context::{EncryptionContext, PUBLIC_KEY, is_reserved};
+use crate::crypto::{SigningKey, random};
+use crate::error::{ApiMisuse, Error, PolicyError};
+use crate::message::{EncryptedDataKey, Header};
 use crate::policy::Policy;
 use crate::secret::{DataKey, Secret};
 use crate::suite::AlgorithmSuite;
@@ -21,12 +21,14 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Provides the materials for one message; every [`Keyring`](crate::Keyring) is one.
 ///
 /// Implement it to change the encryption context, to choose suites or to cache. What it returns is
-/// checked against policy where it is used, so a fault here cannot weaken a message unnoticed.
+/// checked where it is used: against policy, and against what the caller required. It may choose
+/// another suite than the one asked for, as long as policy allows it. A data key must never serve two
+/// messages under a suite without key derivation (0x0014, 0x0046, 0x0078): they would share nonces.
 ///
 /// ```
 /// use waxseal::{
 ///     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
-///     Error, MaterialsManager,
+///     Error, MaterialsManager, PolicyError,
 /// };
 ///
 /// /// Adds a tenant to the context of everything that is encrypted.
@@ -49,6 +51,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///         &'a self,
 ///         request: DecryptionRequest<'a>,
 ///     ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+///         if request.context.get("tenant") != Some(self.tenant) {
+///             let key = "tenant".to_owned();
+///             return Box::pin(async { Err(PolicyError::ContextMismatch { key }.into()) });
+///         }
 ///         self.inner.decryption_materials(request)
 ///     }
 /// }
@@ -189,6 +195,9 @@ impl EncryptionMaterials {
 
     /// Sets the data key, for keyrings whose service makes it.
     ///
+    /// It must be fresh: under a suite without key derivation (0x0014, 0x0046, 0x0078), two messages
+    /// with one data key share nonces, which breaks both.
+    ///
     /// # Errors
     /// [`Error::ApiMisuse`] if there is one already or its length does not fit the suite.
     pub fn set_data_key(&mut self, key: DataKey) -> Result<(), Error> {
@@ -257,6 +266,9 @@ impl EncryptionMaterials {
 
     fn check_required_keys(&self) -> Result<(), Error> {
         let Self { context, required_context_keys, .. } = self;
+        if let Some(key) = required_context_keys.iter().find(|key| is_reserved(key)) {
+            return Err(ApiMisuse::ReservedContextKey { key: key.clone() }.into());
+        }
         if required_context_keys.iter().any(|key| context.get(key).is_none()) {
             return Err(ApiMisuse::Materials("a required context key is not in the context").into());
         }
@@ -272,7 +284,6 @@ pub struct DecryptionMaterials {
     pub(crate) suite: AlgorithmSuite,
     pub(crate) context: EncryptionContext,
     pub(crate) required_context_keys: BTreeSet<String>,
-    pub(crate) verifying_key: Option<VerifyingKey>,
     pub(crate) unwrapped: UnwrappedDataKey,
 }
 
@@ -282,8 +293,8 @@ impl DecryptionMaterials {
     /// Pairs that the caller gave and the header does not have are authenticated as if they were stored.
     ///
     /// # Errors
-    /// [`Error::Policy`] if the suite is not allowed; [`Error::InvalidMessage`] if the public key in the
-    /// context does not fit the suite; whatever `unwrap` fails with.
+    /// [`Error::Policy`] if the suite is not allowed or a pair has two values; whatever `unwrap` fails
+    /// with.
     ///
     /// Spec: default-cmm, "Decrypt Materials".
     pub async fn new<F>(
@@ -301,9 +312,11 @@ impl DecryptionMaterials {
             policy,
         } = request;
         policy.check_decrypt(suite)?;
-        let (_, only_given) = reproduced_context.partition(|key| stored.get(key).is_some());
+        let (both, only_given) = reproduced_context.partition(|key| stored.get(key).is_some());
+        if let Some((key, _)) = both.iter().find(|(key, value)| stored.get(key) != Some(value)) {
+            return Err(PolicyError::ContextMismatch { key: key.to_owned() }.into());
+        }
         only_given.check_not_reserved()?;
-        let verifying_key = read_verifying_key(suite, stored)?;
         let mut context = stored.clone();
         let mut required_context_keys = BTreeSet::new();
         for (key, value) in only_given.iter() {
@@ -316,7 +329,7 @@ impl DecryptionMaterials {
             encrypted_data_keys: encrypted_data_keys.to_vec(),
         })
         .await?;
-        Ok(Self { suite, context, required_context_keys, verifying_key, unwrapped })
+        Ok(Self { suite, context, required_context_keys, unwrapped })
     }
 
     /// The suite.
@@ -329,22 +342,39 @@ impl DecryptionMaterials {
         &self.context
     }
 
-    /// Everything that must hold before these materials decrypt a message with this suite.
-    pub(crate) fn check(&self, policy: &Policy, suite: AlgorithmSuite) -> Result<(), Error> {
-        let Self { suite: found, context, required_context_keys, verifying_key, unwrapped } = self;
-        policy.check_decrypt(*found)?;
+    /// Everything that must hold before these materials decrypt a message with this header, of which the
+    /// caller required these pairs. Gives the pairs to authenticate that are not stored.
+    pub(crate) fn check(
+        &self,
+        policy: &Policy,
+        header: &Header,
+        required: &EncryptionContext,
+    ) -> Result<EncryptionContext, Error> {
+        let Self { suite, context, required_context_keys, unwrapped } = self;
+        policy.check_decrypt(*suite)?;
         let fault = |what| Err(ApiMisuse::Materials(what).into());
-        if *found != suite {
+        if *suite != header.suite {
             return fault("the suite is not that of the message");
         }
-        check_len(suite, &unwrapped.key)?;
-        if verifying_key.is_some() != suite.signs() {
-            return fault("there must be a verification key exactly if the suite signs");
+        check_len(*suite, &unwrapped.key)?;
+        if unwrapped.index >= header.encrypted_data_keys.len() {
+            return fault("there is no encrypted data key with the index that was opened");
         }
         if required_context_keys.iter().any(|key| context.get(key).is_none()) {
             return fault("a required context key is not in the context");
         }
-        Ok(())
+        let (unstored, _) = context.partition(|key| required_context_keys.contains(key));
+        if unstored.iter().any(|(key, _)| header.context.get(key).is_some()) {
+            return fault("a required context key is stored in the header");
+        }
+        // The caller's requirements hold whatever a materials manager made of them.
+        let forgotten = |(key, value): (&str, &str)| {
+            header.context.get(key).or(unstored.get(key)) != Some(value)
+        };
+        if required.iter().any(forgotten) {
+            return fault("a pair that the caller required was dropped or changed");
+        }
+        Ok(unstored)
     }
 }
 
@@ -422,21 +452,4 @@ fn check_len(suite: AlgorithmSuite, key: &DataKey) -> Result<(), Error> {
         return Err(ApiMisuse::Materials("the data key's length does not fit the suite").into());
     }
     Ok(())
-}
-
-fn read_verifying_key(
-    suite: AlgorithmSuite,
-    context: &EncryptionContext,
-) -> Result<Option<VerifyingKey>, Error> {
-    let invalid = |reason| Error::from(InvalidMessage::new(reason, 0));
-    match (suite.signature(), context.get(PUBLIC_KEY)) {
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(invalid(Malformed::PublicKeyUnexpected)),
-        (Some(_), None) => Err(invalid(Malformed::PublicKeyMissing)),
-        (Some(curve), Some(text)) => Base64::decode_vec(text)
-            .ok()
-            .and_then(|point| VerifyingKey::new(curve, &point).ok())
-            .map(Some)
-            .ok_or_else(|| invalid(Malformed::PublicKeyInvalid)),
-    }
 }

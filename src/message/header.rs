@@ -81,6 +81,15 @@ impl Header {
         self.len
     }
 
+    /// Where the encryption context starts, in bytes.
+    pub(crate) fn context_offset(&self) -> u64 {
+        let version_and_type = match self.version() {
+            MessageVersion::V1 => 2,
+            MessageVersion::V2 => 1,
+        };
+        to_u64(self.message_id.len()).saturating_add(version_and_type + 2)
+    }
+
     /// The header body. `Err` only if a field does not fit its width.
     pub(crate) fn encode_body(&self) -> Result<Vec<u8>, Error> {
         let Self {

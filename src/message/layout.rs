@@ -6,7 +6,9 @@ use crate::error::{ApiMisuse, Error};
 use crate::message::FrameKind;
 use crate::message::to_u64;
 
-/// The geometry of the framed body of one message.
+/// The geometry of the framed body of one message, as this crate writes it: a plaintext that is a
+/// multiple of the frame length ends in a full final frame. Some other clients end it in an empty one
+/// after it; then the last frame of this layout is a regular one in the message, and fails to open.
 ///
 /// ```
 /// use waxseal::{FrameKind, FrameLayout};

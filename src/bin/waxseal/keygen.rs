@@ -34,7 +34,7 @@ fn rsa(bits: u32, out: &Path, force: bool, key_file: Target) -> Result<(), Failu
     public_file.check_new()?;
     let private = RsaPrivateKey::generate(bits)?;
     let public = write(public_file, private.public_key()?.to_pem()?.as_bytes())?;
-    let private = write(key_file, private.to_pem()?.as_bytes())?;
+    let private = write(key_file, private.to_pem()?.expose().as_bytes())?;
     // Without its private half, a public key would encrypt what nobody can decrypt.
     private.commit()?;
     public.commit()

@@ -1,0 +1,257 @@
+//! Materials managers and keyrings that break their contract, and what a caller requires all the same.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use waxseal::{
+    AesKey, AlgorithmSuite, ApiMisuse, Attempt, BoxFuture, CommitmentPolicy, DataKey,
+    DecryptionMaterials, DecryptionRequest, EncryptionContext, EncryptionMaterials,
+    EncryptionRequest, Error, KeyringError, LocalKeyring, MaterialsManager, Policy, PolicyError,
+    RawAesKeyring, Stage, UnwrapFailure, UnwrapRequest, UnwrappedDataKey,
+};
+
+fn aes(name: &str) -> RawAesKeyring {
+    RawAesKeyring::new("tests", name, AesKey::from([7; 32])).unwrap()
+}
+
+/// Passes everything on, with requests changed on the way.
+#[derive(Debug)]
+struct Changing<E, D> {
+    inner: RawAesKeyring,
+    encrypt: E,
+    decrypt: D,
+}
+
+/// Changes nothing.
+fn same_encrypt(_: &mut EncryptionRequest) {}
+fn same_decrypt(_: &mut DecryptionRequest<'_>) {}
+
+impl<E, D> MaterialsManager for Changing<E, D>
+where
+    E: Fn(&mut EncryptionRequest) + std::fmt::Debug + Send + Sync,
+    D: Fn(&mut DecryptionRequest<'_>) + std::fmt::Debug + Send + Sync,
+{
+    fn encryption_materials<'a>(
+        &'a self,
+        mut request: EncryptionRequest,
+    ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
+        (self.encrypt)(&mut request);
+        self.inner.encryption_materials(request)
+    }
+
+    fn decryption_materials<'a>(
+        &'a self,
+        mut request: DecryptionRequest<'a>,
+    ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+        (self.decrypt)(&mut request);
+        self.inner.decryption_materials(request)
+    }
+}
+
+fn encrypting(
+    encrypt: fn(&mut EncryptionRequest),
+) -> Changing<fn(&mut EncryptionRequest), fn(&mut DecryptionRequest<'_>)> {
+    Changing { inner: aes("a"), encrypt, decrypt: same_decrypt }
+}
+
+fn decrypting(
+    decrypt: fn(&mut DecryptionRequest<'_>),
+) -> Changing<fn(&mut EncryptionRequest), fn(&mut DecryptionRequest<'_>)> {
+    Changing { inner: aes("a"), encrypt: same_encrypt, decrypt }
+}
+
+fn require_tenant(request: &mut EncryptionRequest) {
+    request.required_context_keys.insert("tenant".into());
+}
+
+#[tokio::test]
+async fn pairs_can_be_authenticated_without_being_stored() {
+    let message = waxseal::encrypt(b"x", &encrypting(require_tenant))
+        .context([("tenant", "42"), ("stored", "1")])
+        .await
+        .unwrap();
+    assert_eq!(message.header().context().get("tenant"), None);
+    let opened = waxseal::decrypt(&message, &aes("a")).require([("tenant", "42")]).now().unwrap();
+    assert_eq!(opened.header().context().get("tenant"), Some("42"));
+    assert_eq!(opened.header().context().get("stored"), Some("1"));
+
+    for wrong in ["43", ""] {
+        let error = waxseal::decrypt(&message, &aes("a")).require([("tenant", wrong)]).now();
+        let Err(Error::Policy(PolicyError::ContextNotAuthenticated { keys, source })) = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(keys, ["tenant"]);
+        assert!(matches!(*source, Error::Keyring(_)), "{source:?}");
+    }
+    let error = waxseal::decrypt(&message, &aes("a")).now().unwrap_err();
+    assert!(matches!(error, Error::Keyring(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_key_is_not_blamed_on_the_context() {
+    let message = waxseal::encrypt(b"x", &aes("a")).now().unwrap();
+    let error = waxseal::decrypt(&message, &aes("other")).require([("tenant", "42")]).now();
+    let Err(Error::Keyring(KeyringError::NoDataKey { attempts, offered, .. })) = error else {
+        panic!("{error:?}");
+    };
+    assert!(attempts.is_empty());
+    assert_eq!(offered, ["tests/a"]);
+}
+
+#[tokio::test]
+async fn a_manager_cannot_forget_what_the_caller_requires() {
+    static NOTHING: EncryptionContext = EncryptionContext::new();
+    let message = waxseal::encrypt(b"x", &aes("a")).now().unwrap();
+    let forgetful = decrypting(|request| request.reproduced_context = &NOTHING);
+    assert!(waxseal::decrypt(&message, &forgetful).await.is_ok());
+    let error = waxseal::decrypt(&message, &forgetful).require([("tenant", "42")]).await;
+    assert!(matches!(error, Err(Error::ApiMisuse(ApiMisuse::Materials(_)))), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_manager_cannot_contradict_the_header() {
+    let message = waxseal::encrypt(b"x", &aes("a")).context([("tenant", "a")]).now().unwrap();
+    static OTHER: LazyLock<EncryptionContext> =
+        LazyLock::new(|| EncryptionContext::from([("tenant", "b")]));
+    let contradicting = decrypting(|request| request.reproduced_context = &OTHER);
+    let error = waxseal::decrypt(&message, &contradicting).await.unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::ContextMismatch { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_manager_cannot_weaken_the_suite() {
+    let weak = AlgorithmSuite::Aes256GcmIv12Tag16HkdfSha256;
+    #[derive(Debug)]
+    struct Weak(RawAesKeyring);
+    impl MaterialsManager for Weak {
+        fn encryption_materials<'a>(
+            &'a self,
+            mut request: EncryptionRequest,
+        ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
+            request.suite = Some(AlgorithmSuite::Aes256GcmIv12Tag16HkdfSha256);
+            request.policy =
+                Policy::default().commitment(CommitmentPolicy::ForbidEncryptAllowDecrypt);
+            self.0.encryption_materials(request)
+        }
+        fn decryption_materials<'a>(
+            &'a self,
+            request: DecryptionRequest<'a>,
+        ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+            self.0.decryption_materials(request)
+        }
+    }
+    let error = waxseal::encrypt(b"x", &Weak(aes("a"))).await.unwrap_err();
+    let Error::Policy(PolicyError::Commitment { suite, .. }) = &error else { panic!("{error:?}") };
+    assert_eq!(*suite, weak.name());
+}
+
+#[tokio::test]
+async fn reserved_keys_cannot_be_left_unstored() {
+    let error = waxseal::encrypt(
+        b"x",
+        &encrypting(|request| {
+            request.required_context_keys = BTreeSet::from(["aws-crypto-public-key".to_owned()]);
+        }),
+    )
+    .await
+    .unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::ReservedContextKey { .. })), "{error:?}");
+}
+
+#[test]
+fn requirements_add_up() {
+    let message = waxseal::encrypt(b"x", &aes("a"))
+        .context([("tenant", "43"), ("purpose", "p")])
+        .now()
+        .unwrap();
+    let keyring = aes("a");
+    let decrypt = || waxseal::decrypt(&message, &keyring);
+    let error = decrypt().require([("tenant", "42")]).require([("purpose", "p")]).now();
+    assert!(matches!(error, Err(Error::Policy(PolicyError::ContextMismatch { .. }))), "{error:?}");
+    let error = decrypt().require_keys(["nope"]).require_keys(["tenant"]).now();
+    assert!(matches!(error, Err(Error::Policy(PolicyError::ContextMissing { .. }))), "{error:?}");
+    let error = decrypt().require([("tenant", "42")]).require([("tenant", "43")]).now();
+    assert!(matches!(error, Err(Error::ApiMisuse(ApiMisuse::RequiredTwice { .. }))), "{error:?}");
+    let both = decrypt().require([("tenant", "43")]).require([("tenant", "43"), ("purpose", "p")]);
+    assert!(both.require_keys(["tenant"]).now().is_ok());
+}
+
+#[test]
+fn a_signer_can_be_required() {
+    let message = waxseal::encrypt(b"x", &aes("a")).now().unwrap();
+    let signer = message.header().context().get("aws-crypto-public-key").unwrap().to_owned();
+    let keyring = aes("a");
+    let pin = |message| {
+        waxseal::decrypt(message, &keyring).require([("aws-crypto-public-key", &*signer)]).now()
+    };
+    assert!(pin(&message[..]).is_ok());
+    let other = waxseal::encrypt(b"x", &keyring).now().unwrap();
+    assert!(matches!(pin(&other), Err(Error::Policy(PolicyError::ContextMismatch { .. }))));
+    let unsigned = waxseal::encrypt(b"x", &keyring)
+        .suite(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey)
+        .now()
+        .unwrap();
+    assert!(matches!(pin(&unsigned), Err(Error::Policy(PolicyError::ContextMissing { .. }))));
+}
+
+/// Opens everything to what it is told.
+#[derive(Debug)]
+struct Lying {
+    key: [u8; 32],
+    len: usize,
+    index: usize,
+}
+
+impl LocalKeyring for Lying {
+    fn wrap_now(&self, _: &mut EncryptionMaterials) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn unwrap_now(&self, _: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        let key = DataKey::try_from(&self.key[..self.len]).unwrap();
+        Ok(UnwrappedDataKey::new(key, self.index))
+    }
+}
+
+#[test]
+fn a_keyring_that_lies_opens_nothing() {
+    let message = waxseal::encrypt(b"x", &aes("a")).now().unwrap();
+    let decrypt = |len, index| {
+        waxseal::decrypt(&message, &Lying { key: [0; 32], len, index }).now().unwrap_err()
+    };
+    assert!(matches!(decrypt(32, 0), Error::Unauthentic(Stage::Commitment)));
+    assert!(matches!(decrypt(32, 1), Error::ApiMisuse(ApiMisuse::Materials(_))));
+    assert!(matches!(decrypt(16, 0), Error::ApiMisuse(ApiMisuse::Materials(_))));
+    // It wraps nothing either.
+    let error = waxseal::encrypt(b"x", &Lying { key: [0; 32], len: 32, index: 0 }).now();
+    assert!(matches!(error, Err(Error::ApiMisuse(ApiMisuse::Materials(_)))), "{error:?}");
+}
+
+#[test]
+fn the_error_tells_every_attempt() {
+    let namesake = RawAesKeyring::new("tests", "a", AesKey::from([8; 32])).unwrap();
+    let message = waxseal::encrypt(b"x", &aes("a")).now().unwrap();
+    let error = waxseal::decrypt(&message, &namesake).now().unwrap_err();
+    let Error::Keyring(KeyringError::NoDataKey { attempts, .. }) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(attempts.len(), 1);
+    assert!(matches!(attempts[0].failure, UnwrapFailure::Unauthentic));
+    let text = error.to_string();
+    assert!(
+        text.contains("raw AES keyring `tests/a`") && text.contains("asks for tests/a"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_header_that_could_not_be_read_is_not_written() {
+    let long = "x".repeat(2000);
+    let policy = Policy::default().max_header_len(1000);
+    let error = waxseal::encrypt(b"x", &aes("a")).context([("k", &*long)]).policy(policy).now();
+    assert!(
+        matches!(error, Err(Error::Policy(PolicyError::HeaderLen { limit: 1000 }))),
+        "{error:?}"
+    );
+}
