@@ -782,7 +782,7 @@ struct Slow {
 }
 
 impl Write for Slow {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.ready = !self.ready;
         match bytes.first() {
             Some(byte) if self.ready => {
@@ -793,7 +793,7 @@ impl Write for Slow {
         }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -802,7 +802,7 @@ impl Write for Slow {
 fn finishing_can_be_tried_until_it_works() {
     for suite in [UNSIGNED, SIGNED] {
         let keyring = keyring();
-        let encryptor = waxseal::encryptor(&keyring).suite(suite).now().unwrap();
+        let encryptor = encryptor(&keyring).suite(suite).now().unwrap();
         let mut writer = EncryptWriter::new(encryptor, Slow::default());
         writer.write_all(&pattern(20)).unwrap();
         let mut tries = 0;
@@ -828,7 +828,7 @@ async fn nothing_can_be_written_after_a_shutdown_that_was_cancelled() {
     use tokio::io::{AsyncWrite, AsyncWriteExt};
 
     let keyring = keyring();
-    let encryptor = waxseal::encryptor(&keyring).now().unwrap();
+    let encryptor = encryptor(&keyring).now().unwrap();
     // A pipe too short for the message: the shutdown has to wait.
     let (ours, theirs) = tokio::io::duplex(16);
     let mut writer = waxseal::tokio::EncryptWriter::new(encryptor, ours);
