@@ -148,8 +148,8 @@ fn a_changed_message_is_5() {
     for suite in [UNSIGNED, SIGNED] {
         let mut message = message(b"hello", suite, &[]);
         // A final frame: two numbers, an IV, a length, and then the content.
-        let content = waxseal::inspect(&message).unwrap().parsed().len() as usize + 24;
-        message[content] ^= 1;
+        let header_len = waxseal::inspect(&message).unwrap().parsed().len();
+        message[usize::try_from(header_len).unwrap() + 24] ^= 1;
         folder.run_with(&["decrypt", "-k", KEY], &message).refuses(5, "frame 1 does not verify");
     }
 }

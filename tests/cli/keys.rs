@@ -25,6 +25,13 @@ fn a_missing_parameter_is_named() {
 }
 
 #[test]
+fn a_bad_key_of_several_is_counted() {
+    let folder = Folder::new();
+    let args = ["encrypt", "-k", KEY, "-k", "raw-aes:namespace=ns,file=key"];
+    folder.run(&args).refuses(2, "key 2: the key parameter `name` is missing");
+}
+
+#[test]
 fn an_unknown_parameter_is_named() {
     refuses("raw-aes:namespace=ns,name=n,file=key,padding=pkcs1", "`padding`");
     refuses("raw-rsa:namespace=ns,name=n,padding=pkcs1,file=key", "`file`");

@@ -1,5 +1,6 @@
 //! The command line, as its users see it: what goes in, what comes out, and how it exits.
 #![cfg(feature = "cli")]
+#![expect(clippy::unwrap_used, reason = "a test panics when it fails")]
 
 mod crypt;
 mod failures;

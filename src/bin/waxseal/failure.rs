@@ -32,7 +32,7 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.into(), hint: hint.into() }
     }
 
-    /// `what` failed because of the state that files are in.
+    /// Files are in a state in which this is not done.
     pub(crate) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Io, message: message.into(), hint: hint.into() }
     }
@@ -66,6 +66,13 @@ impl Failure {
         if !self.message.contains(&path) {
             self.message = format!("{path}: {}", self.message);
         }
+        self
+    }
+
+    /// Tells which of several keys this is about, counted from 1.
+    #[must_use]
+    pub(crate) fn about_key(mut self, number: usize) -> Self {
+        self.message = format!("key {number}: {}", self.message);
         self
     }
 

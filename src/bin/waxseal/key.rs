@@ -25,13 +25,15 @@ pub(crate) struct Keys {
 /// Reads all keys; the first one makes the data key on encrypt.
 pub(crate) fn load(texts: &[String]) -> Result<Keys, Failure> {
     let mut files = Vec::new();
-    let (first, others) = texts
-        .split_first()
-        .ok_or_else(|| Failure::usage("there is no key", "give at least one with -k KEY"))?;
-    let mut keyring = LocalMultiKeyring::generator(load_one(first, &mut files)?);
-    for text in others {
-        keyring = keyring.child(load_one(text, &mut files)?);
-    }
+    let mut keyrings = texts.iter().zip(1..).map(|(text, number)| {
+        let keyring = load_one(text, &mut files);
+        keyring.map_err(|failure| if texts.len() > 1 { failure.about_key(number) } else { failure })
+    });
+    let first = keyrings
+        .next()
+        .unwrap_or_else(|| Err(Failure::usage("there is no key", "give at least one with -k KEY")));
+    let multi = LocalMultiKeyring::generator(first?);
+    let keyring = keyrings.try_fold(multi, |multi, keyring| keyring.map(|k| multi.child(k)))?;
     Ok(Keys { keyring, files })
 }
 
