@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{self, SHA384};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
-use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
+use aws_lc_rs::hmac::{self, HMAC_SHA512};
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
 };
@@ -375,7 +376,9 @@ fn derive(data_key: &[u8; 32], message_id: &[u8; 32]) -> LessSafeKey {
         }
     }
 
-    let extracted = Salt::new(HKDF_SHA512, message_id).extract(data_key);
+    // `Salt::extract` would put off its work and do it again for each output.
+    let extracted = hmac::sign(&hmac::Key::new(HMAC_SHA512, message_id), data_key);
+    let extracted = Prk::new_less_safe(HKDF_SHA512, extracted.as_ref());
     let expand = |info: &[&[u8]]| {
         let mut out = [0; 32];
         extracted.expand(info, Bytes32).unwrap().fill(&mut out).unwrap();

@@ -98,15 +98,15 @@ fn pipe(suite: AlgorithmSuite, frame_len: u32, len: u64) -> usize {
 }
 
 #[test]
-fn a_gibibyte_passes_through_in_bounded_memory() {
-    let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 4096, GIB);
+fn a_long_stream_passes_through_in_bounded_memory() {
+    let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 4096, LONG);
     assert!(peak < 16 * MIB, "{peak}");
     assert!(peak < 2 * MIB, "it grew: {peak}");
 }
 
 #[test]
 fn a_signed_stream_does_as_well() {
-    let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384, 64 * 1024, GIB / 4);
+    let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384, 64 * 1024, LONG / 4);
     assert!(peak < 16 * MIB, "{peak}");
     assert!(peak < 4 * MIB, "it grew: {peak}");
 }
@@ -114,7 +114,7 @@ fn a_signed_stream_does_as_well() {
 /// Frames of a mebibyte need a few of them, not more with the length.
 #[test]
 fn long_frames_need_a_few_frames_of_memory() {
-    let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 1 << 20, GIB / 8);
+    let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 1 << 20, LONG / 8);
     assert!(peak < 16 * MIB, "{peak}");
 }
 
@@ -266,7 +266,9 @@ fn vector_keyring() -> RawAesKeyring {
     RawAesKeyring::new("waxseal.tests", "name of aes-256-a", key).unwrap()
 }
 
-const GIB: u64 = 1 << 30;
+/// A gibibyte, but less with the backend that is slow where nothing is optimised.
+const LONG: u64 =
+    if cfg!(any(feature = "aws-lc-rs", feature = "fips")) { 1 << 30 } else { 1 << 25 };
 const MIB: usize = 1 << 20;
 const PERIOD_LEN: u64 = 65_521;
 /// Prime, so that it never falls together with a frame.

@@ -439,7 +439,7 @@ fn the_longest_frame_costs_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn every_way_in_leads_out_by_every_way(case in cases()) {
