@@ -30,7 +30,7 @@ impl LocalKeyring for Vault {
         materials.push_encrypted_data_key(EncryptedDataKey::new("vault", "main", ticket))
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let wanted = request.context().encode().unwrap_or_default();
         let tickets = self.tickets.lock().expect("nobody panics with the lock");
         let is_own = |edk: &EncryptedDataKey| edk.provider_id() == b"vault";

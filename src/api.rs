@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::context::EncryptionContext;
 use crate::decrypt::{AuthenticHeader, JustDecrypt, Locked, Required, Unlock};
@@ -15,6 +15,7 @@ use crate::keyring::{LocalKeyring, now};
 use crate::materials::{BoxFuture, MaterialsManager};
 use crate::message::{FrameLayout, Header, to_u64};
 use crate::policy::{Policy, SignedStreaming};
+use crate::secret::wipe;
 use crate::suite::AlgorithmSuite;
 
 /// Encrypts bytes: set what differs from the defaults, then `.now()` or `.await`.
@@ -152,12 +153,9 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
         let len = layout.message_len(to_u64(plaintext.len()))?.saturating_add(MAX_FOOTER_LEN);
         let len = usize::try_from(len).map_err(|_| Error::Backend("hold the message in memory"))?;
         let mut message = vec![0; len];
-        // There is room for everything, so one call each takes and writes everything.
-        let progress = encryptor.update(plaintext, &mut message)?;
-        let rest = message.get_mut(progress.written..).unwrap_or_default();
-        let written = progress.written.saturating_add(encryptor.finish(rest)?);
+        let written = encryptor.finish_with(plaintext, &mut message)?;
         message.truncate(written);
-        Ok(Encrypted { message, header: encryptor.header().clone() })
+        Ok(Encrypted { message, header: encryptor.into_header() })
     }
 }
 
@@ -306,7 +304,7 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
                 Ok(Decrypted { plaintext, header: verified.header })
             }
             Err(error) => {
-                plaintext.zeroize();
+                wipe(&mut plaintext);
                 Err(error)
             }
         }

@@ -383,14 +383,45 @@ impl Encryptor {
         self.ready.drain(&mut output);
         if self.state == State::Open && self.ready.is_empty() {
             let plaintext = std::mem::take(&mut self.plaintext);
-            self.seal_frame(FrameKind::Final, plaintext.expose(), &mut output)?;
-            let spent = Transcript::new(self.header.suite, None);
-            let transcript = std::mem::replace(&mut self.transcript, spent);
-            self.ready.extend(&transcript.sign()?);
-            self.ready.drain(&mut output);
-            self.state = State::Closed;
+            self.close(plaintext.expose(), &mut output)?;
         }
         Ok(output.written())
+    }
+
+    fn close(&mut self, plaintext: &[u8], output: &mut Output<'_>) -> Result<(), Error> {
+        self.seal_frame(FrameKind::Final, plaintext, output)?;
+        let spent = Transcript::new(self.header.suite, None);
+        let transcript = std::mem::replace(&mut self.transcript, spent);
+        self.ready.extend(&transcript.sign()?);
+        self.ready.drain(output);
+        self.state = State::Closed;
+        Ok(())
+    }
+
+    /// Encrypts the rest of the plaintext and ends the message, where there is room for everything. What
+    /// is known to be the end need not be held back.
+    pub(crate) fn finish_with(
+        &mut self,
+        plaintext: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        let frame_len = to_usize(self.sealer.frame_len());
+        let last_len = match plaintext.len() % frame_len {
+            0 => plaintext.len().min(frame_len),
+            len => len,
+        };
+        let (regular, last) = plaintext.split_at(plaintext.len().saturating_sub(last_len));
+        let mut output = Output::new(output);
+        self.ready.drain(&mut output);
+        for frame in regular.chunks(frame_len) {
+            self.seal_frame(FrameKind::Regular, frame, &mut output)?;
+        }
+        self.close(last, &mut output)?;
+        Ok(output.written())
+    }
+
+    pub(crate) fn into_header(self) -> Header {
+        self.header
     }
 
     /// Whether the message is whole and all of it was given out.

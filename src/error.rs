@@ -639,7 +639,7 @@ impl fmt::Display for NoDataKey<'_> {
             )?;
         }
         more(f, self.attempts.len())?;
-        let offered = self.offered.get(..MAX_NAMES).unwrap_or(&self.offered);
+        let offered = self.offered.get(..MAX_NAMES).unwrap_or(self.offered);
         write!(f, "; it asks for {}", offered.join(", "))?;
         more(f, self.offered.len())
     }

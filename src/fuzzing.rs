@@ -180,7 +180,7 @@ impl LocalKeyring for FixedKey {
         materials.push_encrypted_data_key(EncryptedDataKey::new("fuzzing", "key", b""))
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         Ok(UnwrappedDataKey::new(Self::data_key(request.suite()), 0))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroize;
+use crate::secret::wipe;
 
 /// A caller's buffer and how much of it was written. Whatever fails, the count is right.
 pub(crate) struct Output<'o> {
@@ -86,7 +86,8 @@ impl Ready {
 
     /// Zeros and forgets everything.
     pub(crate) fn wipe(&mut self) {
-        self.bytes.zeroize();
+        wipe(&mut self.bytes);
+        self.bytes.clear();
         self.taken = 0;
     }
 }

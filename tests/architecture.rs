@@ -16,7 +16,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("message", 4),
     ("materials", 5),
     ("keyring", 6),
-    ("output", 1),
+    ("output", 2),
     ("transcript", 7),
     ("frames", 7),
     ("encrypt", 8),
@@ -29,7 +29,7 @@ const LEVELS: &[(&str, u8)] = &[
 
 /// A word that only some modules may hold, and why.
 const ONLY: &[(&str, &[&str])] = &[
-    ("std::io", &["io", "error", "bin"]),
+    ("std::io", &["io", "error", "api", "bin"]),
     ("tokio::io::", &["io"]),
     ("aws_lc_rs", &["crypto"]),
     ("aes_gcm::", &["crypto"]),

@@ -599,7 +599,6 @@ fn a_plaintext_bound_holds_everywhere() {
 
 /// What a message lacks is the message's fault, also where the caller asks for a key of the format's.
 #[test]
-#[ignore = "open: a required reserved key that the message lacks is reported as ApiMisuse"]
 fn a_required_public_key_that_is_not_there_is_no_misuse() {
     let sealed = message(UNSIGNED, 8, b"hello");
     let decrypt =

@@ -210,7 +210,7 @@ impl LocalKeyring for FixedKey {
         materials.push_encrypted_data_key(EncryptedDataKey::new("fixed", "key", b"-"))
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let key = DataKey::try_from(&[3; 32][..request.suite().data_key_len()]).unwrap();
         Ok(UnwrappedDataKey::new(key, 0))
     }

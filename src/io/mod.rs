@@ -6,16 +6,15 @@ pub(crate) mod tokio;
 
 use ::std::fmt;
 
-use zeroize::Zeroizing;
-
 use crate::decrypt::{Decryptor, FromDecryptor, HeaderReader, Locked};
 use crate::encrypt::Encryptor;
 use crate::error::{ApiMisuse, Error};
 use crate::message::{ContentType, to_usize};
+use crate::secret::wipe;
 
 /// Bytes that came from a source and were not used yet. They may be plaintext.
 struct Input {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Vec<u8>,
     start: usize,
     end: usize,
     ended: bool,
@@ -23,7 +22,7 @@ struct Input {
 
 impl Input {
     fn new() -> Self {
-        Self { bytes: Zeroizing::new(vec![0; MIN_BUFFER_LEN]), start: 0, end: 0, ended: false }
+        Self { bytes: vec![0; MIN_BUFFER_LEN], start: 0, end: 0, ended: false }
     }
 
     fn unused(&self) -> &[u8] {
@@ -52,8 +51,14 @@ impl Input {
     fn fit_frames(&mut self, content_type: ContentType) {
         let len = buffer_len(content_type);
         if len > self.bytes.len() && self.unused().is_empty() {
-            self.bytes = Zeroizing::new(vec![0; len]);
+            wipe(&mut ::std::mem::replace(&mut self.bytes, vec![0; len]));
         }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes);
     }
 }
 

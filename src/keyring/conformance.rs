@@ -61,21 +61,21 @@ async fn check_suite<K: Keyring + ?Sized>(
     ensure(!own.is_empty(), "it adds no encrypted data key")?;
     ensure(key.len() == suite.data_key_len(), "it makes a data key of the wrong length")?;
 
-    let unwrap = async |context: &EncryptionContext, edks: Vec<EncryptedDataKey>| {
-        keyring.unwrap(&UnwrapRequest::new(suite, context.clone(), edks)).await
+    let unwrap = async |context: &EncryptionContext, edks: &[EncryptedDataKey]| {
+        keyring.unwrap(&UnwrapRequest::new(suite, context, edks)).await
     };
-    let opened = unwrap(&context, own.clone())
+    let opened = unwrap(&context, &own)
         .await
         .map_err(|attempts| format!("it does not open what it wrapped: {attempts:?}"))?;
     ensure(opened.key() == key, "it opens what it wrapped to another key")?;
 
     let foreign = EncryptedDataKey::new("waxseal-conformance", "nobody's", [0; 48]);
-    match unwrap(&context, vec![foreign.clone()]).await {
+    match unwrap(&context, std::slice::from_ref(&foreign)).await {
         Ok(_) => return Err("it opens what is not its own".into()),
         Err(attempts) => ensure(attempts.is_empty(), "it tries what is not its own")?,
     }
     let first = own.first().ok_or("it adds no encrypted data key")?;
-    let opened = unwrap(&context, vec![foreign, first.clone()]).await;
+    let opened = unwrap(&context, &[foreign, first.clone()]).await;
     let opened = opened.map_err(|_| "it does not look past what is not its own")?;
     ensure(opened.key() == key && opened.index() == 1, "it gives the wrong index")?;
 
@@ -85,11 +85,11 @@ async fn check_suite<K: Keyring + ?Sized>(
     let last = ciphertext.last_mut().ok_or("its encrypted data key is empty")?;
     *last ^= 1;
     let damaged = EncryptedDataKey::new(first.provider_id(), first.provider_info(), ciphertext);
-    match unwrap(&context, vec![damaged.clone()]).await {
+    match unwrap(&context, std::slice::from_ref(&damaged)).await {
         Ok(opened) => ensure(opened.key() != key, "it opens what was changed")?,
         Err(attempts) => ensure(!attempts.is_empty(), "it hides a failed attempt")?,
     }
-    let opened = unwrap(&context, vec![damaged, first.clone()]).await;
+    let opened = unwrap(&context, &[damaged, first.clone()]).await;
     let opened = opened.map_err(|_| "it gives up after the first that does not open")?;
     ensure(opened.key() == key, "it opens what was changed")?;
 
@@ -97,7 +97,7 @@ async fn check_suite<K: Keyring + ?Sized>(
         let mut other = context;
         other.insert("waxseal-conformance", "changed");
         ensure(
-            unwrap(&other, own).await.is_err(),
+            unwrap(&other, &own).await.is_err(),
             "it opens a data key under another encryption context",
         )?;
     }
@@ -118,9 +118,9 @@ async fn check_existing_key<K: Keyring + ?Sized>(
         return Ok(());
     }
     ensure(materials.data_key() == Some(&key()?), "it replaces the data key that is there")?;
-    let context = materials.context().clone();
-    let own = materials.encrypted_data_keys().to_vec();
-    let opened = keyring.unwrap(&UnwrapRequest::new(suite, context, own)).await;
+    let own = materials.encrypted_data_keys();
+    let request = UnwrapRequest::new(suite, materials.context(), own);
+    let opened = keyring.unwrap(&request).await;
     let opened = opened.map_err(|_| "it does not open the data key that it was given")?;
     ensure(*opened.key() == key()?, "it wraps another data key than the one that is there")
 }

@@ -5,7 +5,7 @@ mod multi;
 mod raw_aes;
 mod raw_rsa;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub trait LocalKeyring: Debug + Send + Sync {
     ///
     /// # Errors
     /// The attempts, if none opened; empty if none was its own.
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>>;
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>>;
 }
 
 /// Wraps and unwraps data keys; may call a service. Dyn-safe.
@@ -69,7 +69,7 @@ pub trait Keyring: Debug + Send + Sync {
     /// The attempts, if none opened; empty if none was its own.
     fn unwrap<'a>(
         &'a self,
-        request: &'a UnwrapRequest,
+        request: &'a UnwrapRequest<'a>,
     ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>>;
 }
 
@@ -83,7 +83,7 @@ impl<K: LocalKeyring + ?Sized> Keyring for K {
 
     fn unwrap<'a>(
         &'a self,
-        request: &'a UnwrapRequest,
+        request: &'a UnwrapRequest<'a>,
     ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
         Box::pin(std::future::ready(self.unwrap_now(request)))
     }
@@ -97,27 +97,58 @@ impl<K: Keyring + ?Sized> MaterialsManager for K {
         &'a self,
         request: EncryptionRequest,
     ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
-        Box::pin(async move {
-            let mut materials = EncryptionMaterials::new(request)?;
-            self.wrap(&mut materials).await?;
-            Ok(materials)
-        })
+        Box::pin(EncryptionMaterials::from_keyring(self, request))
     }
 
     fn decryption_materials<'a>(
         &'a self,
         request: DecryptionRequest<'a>,
     ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
-        Box::pin(DecryptionMaterials::new(request, move |request| async move {
-            self.unwrap(&request).await.map_err(|attempts| {
-                let offered = request.encrypted_data_keys().iter().map(EncryptedDataKey::to_string);
-                KeyringError::NoDataKey { attempts, offered: offered.collect() }.into()
-            })
-        }))
+        Box::pin(DecryptionMaterials::from_keyring(self, request))
     }
 }
 
-impl UnwrapRequest {
+impl EncryptionMaterials {
+    /// Starts [`new`](Self::new) materials and lets a keyring make and wrap the data key.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and whatever keeps the keyring from wrapping.
+    pub async fn from_keyring<K: Keyring + ?Sized>(
+        keyring: &K,
+        request: EncryptionRequest,
+    ) -> Result<Self, Error> {
+        let mut materials = Self::new(request)?;
+        keyring.wrap(&mut materials).await?;
+        Ok(materials)
+    }
+}
+
+impl DecryptionMaterials {
+    /// Checks what can be checked without a data key, then lets a keyring unwrap it.
+    ///
+    /// Pairs that the caller gave and the header does not have are authenticated as if they were stored.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if the suite is not allowed or a pair has two values; [`Error::Keyring`] if the
+    /// keyring opens none of the encrypted data keys.
+    ///
+    /// Spec: default-cmm, "Decrypt Materials".
+    pub async fn from_keyring<K: Keyring + ?Sized>(
+        keyring: &K,
+        request: DecryptionRequest<'_>,
+    ) -> Result<Self, Error> {
+        let (context, required_context_keys) = Self::all_pairs(&request)?;
+        let DecryptionRequest { suite, encrypted_data_keys, .. } = request;
+        let unwrap = UnwrapRequest::new(suite, &context, encrypted_data_keys);
+        let unwrapped = keyring.unwrap(&unwrap).await.map_err(|attempts| {
+            let offered = encrypted_data_keys.iter().map(EncryptedDataKey::to_string).collect();
+            KeyringError::NoDataKey { attempts, offered }
+        })?;
+        Ok(Self { suite, context, required_context_keys, unwrapped })
+    }
+}
+
+impl UnwrapRequest<'_> {
     /// Tries encrypted data keys in order until one opens: `open` is called for those that `is_own`
     /// picks. A data key of the wrong length counts as not opened.
     ///
@@ -125,7 +156,7 @@ impl UnwrapRequest {
     /// The failed attempts.
     pub fn first_opened(
         &self,
-        keyring: &str,
+        keyring: impl fmt::Display,
         is_own: impl Fn(&EncryptedDataKey) -> bool,
         open: impl Fn(&EncryptedDataKey) -> Result<DataKey, UnwrapFailure>,
     ) -> Result<UnwrappedDataKey, Vec<Attempt>> {
@@ -138,7 +169,7 @@ impl UnwrapRequest {
                 Ok(key) => UnwrapFailure::WrongLen { expected, found: key.len() },
                 Err(failure) => failure,
             };
-            attempts.push(Attempt::new(keyring, index, failure));
+            attempts.push(Attempt::new(keyring.to_string(), index, failure));
         }
         Err(attempts)
     }
@@ -152,7 +183,7 @@ macro_rules! forward {
                 (**self).wrap_now(materials)
             }
 
-            fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+            fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
                 (**self).unwrap_now(request)
             }
         }
@@ -167,7 +198,7 @@ macro_rules! forward {
 
             fn unwrap<'a>(
                 &'a self,
-                request: &'a UnwrapRequest,
+                request: &'a UnwrapRequest<'a>,
             ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
                 (**self).unwrap(request)
             }
@@ -212,9 +243,22 @@ impl KeyName {
         Ok(Self { namespace, name })
     }
 
-    pub(crate) fn description(&self, kind: &str) -> String {
-        let Self { namespace, name } = self;
-        format!("{kind} keyring `{}/{}`", namespace.escape_debug(), name.escape_debug())
+    /// How errors name a keyring of this kind.
+    pub(crate) fn describe<'a>(&'a self, kind: &'a str) -> Description<'a> {
+        Description { kind, key_name: self }
+    }
+}
+
+/// A keyring's name in errors, put together only where there is one.
+pub(crate) struct Description<'a> {
+    kind: &'a str,
+    key_name: &'a KeyName,
+}
+
+impl fmt::Display for Description<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, key_name: KeyName { namespace, name } } = self;
+        write!(f, "{kind} keyring `{}/{}`", namespace.escape_debug(), name.escape_debug())
     }
 }
 

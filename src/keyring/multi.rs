@@ -109,7 +109,7 @@ impl<K: Keyring + ?Sized> Multi<K> {
 
     async fn unwrap_with_any(
         &self,
-        request: &UnwrapRequest,
+        request: &UnwrapRequest<'_>,
     ) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let mut attempts = Vec::new();
         for keyring in self.generator.iter().chain(&self.children) {
@@ -132,7 +132,7 @@ impl Keyring for MultiKeyring {
 
     fn unwrap<'a>(
         &'a self,
-        request: &'a UnwrapRequest,
+        request: &'a UnwrapRequest<'a>,
     ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
         Box::pin(self.unwrap_with_any(request))
     }
@@ -143,7 +143,7 @@ impl LocalKeyring for LocalMultiKeyring {
         now(self.wrap_with_all(materials))
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         // The outer `Result` is only about waiting, which local keyrings never do.
         now(async { Ok(self.unwrap_with_any(request).await) }).unwrap_or_else(|_| Err(Vec::new()))
     }

@@ -173,10 +173,9 @@ impl LocalKeyring for RawAesKeyring {
         ))
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
-        let description = self.key_name.description("raw AES");
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         request.first_opened(
-            &description,
+            self.key_name.describe("raw AES"),
             |edk| self.is_own(edk),
             |edk| self.open(edk, request.context()),
         )

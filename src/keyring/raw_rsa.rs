@@ -186,8 +186,9 @@ impl RawRsaKeyring {
 
 impl LocalKeyring for RawRsaKeyring {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        let failed =
-            |reason: &str| KeyringError::wrap(self.key_name.description("raw RSA"), reason);
+        let failed = |reason: &str| {
+            KeyringError::wrap(self.key_name.describe("raw RSA").to_string(), reason)
+        };
         let Some(RsaPublicKey(public)) = &self.public else {
             return Err(failed("it has no public key, which encrypting needs").into());
         };
@@ -203,10 +204,13 @@ impl LocalKeyring for RawRsaKeyring {
         ))
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
-        let description = self.key_name.description("raw RSA");
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         let len = request.suite().data_key_len();
-        request.first_opened(&description, |edk| self.is_own(edk), |edk| self.open(edk, len))
+        request.first_opened(
+            self.key_name.describe("raw RSA"),
+            |edk| self.is_own(edk),
+            |edk| self.open(edk, len),
+        )
     }
 }
 

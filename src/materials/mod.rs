@@ -288,48 +288,30 @@ pub struct DecryptionMaterials {
 }
 
 impl DecryptionMaterials {
-    /// Checks what can be checked without a key, then asks `unwrap` for the data key.
-    ///
-    /// Pairs that the caller gave and the header does not have are authenticated as if they were stored.
-    ///
-    /// # Errors
-    /// [`Error::Policy`] if the suite is not allowed or a pair has two values; whatever `unwrap` fails
-    /// with.
+    /// Checks what can be checked without a data key; gives the pairs to authenticate, and the keys of
+    /// those that are not stored.
     ///
     /// Spec: default-cmm, "Decrypt Materials".
-    pub async fn new<F>(
-        request: DecryptionRequest<'_>,
-        unwrap: impl FnOnce(UnwrapRequest) -> F,
-    ) -> Result<Self, Error>
-    where
-        F: Future<Output = Result<UnwrappedDataKey, Error>>,
-    {
+    pub(crate) fn all_pairs(
+        request: &DecryptionRequest<'_>,
+    ) -> Result<(EncryptionContext, BTreeSet<String>), Error> {
         let DecryptionRequest {
             suite,
             context: stored,
             reproduced_context,
-            encrypted_data_keys,
+            encrypted_data_keys: _,
             policy,
         } = request;
-        policy.check_decrypt(suite)?;
+        policy.check_decrypt(*suite)?;
         let (both, only_given) = reproduced_context.partition(|key| stored.get(key).is_some());
         if let Some((key, _)) = both.iter().find(|(key, value)| stored.get(key) != Some(value)) {
             return Err(PolicyError::ContextMismatch { key: key.to_owned() }.into());
         }
         only_given.check_not_reserved()?;
-        let mut context = stored.clone();
-        let mut required_context_keys = BTreeSet::new();
-        for (key, value) in only_given.iter() {
-            context.insert(key, value);
-            required_context_keys.insert(key.to_owned());
-        }
-        let unwrapped = unwrap(UnwrapRequest {
-            suite,
-            context: context.clone(),
-            encrypted_data_keys: encrypted_data_keys.to_vec(),
-        })
-        .await?;
-        Ok(Self { suite, context, required_context_keys, unwrapped })
+        let keys = only_given.iter().map(|(key, _)| key.to_owned()).collect();
+        let mut context = EncryptionContext::clone(stored);
+        context.extend(only_given.iter());
+        Ok((context, keys))
     }
 
     /// The suite.
@@ -369,7 +351,7 @@ impl DecryptionMaterials {
         }
         // The caller's requirements hold whatever a materials manager made of them.
         let forgotten = |(key, value): (&str, &str)| {
-            header.context.get(key).or(unstored.get(key)) != Some(value)
+            header.context.get(key).or_else(|| unstored.get(key)) != Some(value)
         };
         if required.iter().any(forgotten) {
             return fault("a pair that the caller required was dropped or changed");
@@ -383,26 +365,28 @@ impl DecryptionMaterials {
 /// ```
 /// use waxseal::{AlgorithmSuite, EncryptedDataKey, EncryptionContext, UnwrapRequest};
 ///
+/// let context = EncryptionContext::new();
+/// let offered = [EncryptedDataKey::new("my-app", "key-2026", [0; 48])];
 /// let request = UnwrapRequest::new(
 ///     AlgorithmSuite::Aes256GcmHkdfSha512CommitKey,
-///     EncryptionContext::new(),
-///     vec![EncryptedDataKey::new("my-app", "key-2026", [0; 48])],
+///     &context,
+///     &offered,
 /// );
 /// assert_eq!(request.encrypted_data_keys().len(), 1);
 /// ```
-#[derive(Debug, Clone)]
-pub struct UnwrapRequest {
+#[derive(Debug, Clone, Copy)]
+pub struct UnwrapRequest<'a> {
     suite: AlgorithmSuite,
-    context: EncryptionContext,
-    encrypted_data_keys: Vec<EncryptedDataKey>,
+    context: &'a EncryptionContext,
+    encrypted_data_keys: &'a [EncryptedDataKey],
 }
 
-impl UnwrapRequest {
+impl<'a> UnwrapRequest<'a> {
     /// Puts one together, for tests of keyrings.
     pub fn new(
         suite: AlgorithmSuite,
-        context: EncryptionContext,
-        encrypted_data_keys: Vec<EncryptedDataKey>,
+        context: &'a EncryptionContext,
+        encrypted_data_keys: &'a [EncryptedDataKey],
     ) -> Self {
         Self { suite, context, encrypted_data_keys }
     }
@@ -413,13 +397,13 @@ impl UnwrapRequest {
     }
 
     /// All pairs, stored or not; what keyrings authenticate.
-    pub fn context(&self) -> &EncryptionContext {
-        &self.context
+    pub fn context(&self) -> &'a EncryptionContext {
+        self.context
     }
 
     /// The encrypted data keys, in the order of the message.
-    pub fn encrypted_data_keys(&self) -> &[EncryptedDataKey] {
-        &self.encrypted_data_keys
+    pub fn encrypted_data_keys(&self) -> &'a [EncryptedDataKey] {
+        self.encrypted_data_keys
     }
 }
 

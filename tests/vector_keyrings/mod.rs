@@ -70,7 +70,7 @@ impl<K: Unwrap> LocalKeyring for DecryptOnly<K> {
         Err(KeyringError::wrap(K::DESCRIPTION, "it only decrypts").into())
     }
 
-    fn unwrap_now(&self, request: &UnwrapRequest) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
         request.first_opened(
             K::DESCRIPTION,
             |edk| self.0.is_own(edk),
