@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::context::EncryptionContext;
-use crate::decrypt::{AuthenticHeader, JustDecrypt, Locked, Required, Unlock};
+use crate::decrypt::AuthenticHeader;
 use crate::encrypt::EncryptSettings;
 use crate::error::{Error, ValueError};
 use crate::keyring::{LocalKeyring, now};
@@ -17,6 +17,7 @@ use crate::message::{FrameLayout, Header, to_u64};
 use crate::policy::{Policy, SignedStreaming};
 use crate::secret::wipe;
 use crate::suite::AlgorithmSuite;
+use crate::unlock::{JustDecrypt, Locked, Required, Unlock};
 
 /// Encrypts bytes: set what differs from the defaults, then `.now()` or `.await`.
 ///

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::context::EncryptionContext;
 use crate::crypto::{IV_LEN, TAG_LEN};
-use crate::decrypt::{Decryptor, HeaderReader, Locked};
+use crate::decrypt::Decryptor;
 use crate::derive::{DerivedKeys, derive_keys};
 use crate::encrypt::{Encryptor, encryptor};
 use crate::error::{Attempt, Error};
@@ -22,6 +22,7 @@ use crate::message::{ContentType, EncryptedDataKey, FrameKind, FrameLayout, Head
 use crate::policy::{CommitmentPolicy, Policy};
 use crate::secret::DataKey;
 use crate::suite::AlgorithmSuite;
+use crate::unlock::{HeaderReader, Locked};
 
 /// A header in one piece and in pieces; what was parsed survives the way through bytes.
 pub fn header(data: &[u8]) {

@@ -60,6 +60,7 @@ mod policy;
 mod secret;
 mod suite;
 mod transcript;
+mod unlock;
 
 pub use api::{
     Decrypt, DecryptValue, Decrypted, Encrypt, Encrypted, UnverifiedHeader, decrypt, decrypt_value,
@@ -67,11 +68,7 @@ pub use api::{
 };
 pub use context::EncryptionContext;
 pub use crypto::RsaPadding;
-pub use decrypt::{
-    AuthenticHeader, Decryptor, FooterVerifier, HeaderReader, Locked, OpenFrames, Unlock, Verified,
-};
-#[doc(hidden)]
-pub use decrypt::{FromDecryptor, JustDecrypt};
+pub use decrypt::{AuthenticHeader, Decryptor, FooterVerifier, OpenFrames, Verified};
 pub use encrypt::{Encryptor, EncryptorBuilder, FooterSigner, Progress, SealFrames, encryptor};
 pub use error::{
     ApiMisuse, Attempt, ContextError, Error, InvalidMessage, IoFailure, KeyringError, Malformed,
@@ -94,6 +91,9 @@ pub use message::{ContentType, EncryptedDataKey, FrameKind, FrameLayout, FrameSp
 pub use policy::{CommitmentPolicy, Policy, SignedStreaming, UnknownCommitmentPolicy};
 pub use secret::{DataKey, SecretText};
 pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
+#[doc(hidden)]
+pub use unlock::{FromDecryptor, JustDecrypt};
+pub use unlock::{HeaderReader, Locked, Unlock};
 
 /// Readers and writers for `tokio::io`.
 #[cfg(feature = "tokio")]

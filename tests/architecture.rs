@@ -21,10 +21,11 @@ const LEVELS: &[(&str, u8)] = &[
     ("frames", 7),
     ("encrypt", 8),
     ("decrypt", 9),
-    ("api", 10),
-    ("io", 11),
-    ("fuzzing", 12),
-    ("lib", 13),
+    ("unlock", 10),
+    ("api", 11),
+    ("io", 12),
+    ("fuzzing", 13),
+    ("lib", 14),
 ];
 
 /// A word that only some modules may hold, and why.
@@ -100,7 +101,7 @@ fn input_output_and_backends_stay_in_their_places() {
 fn files_stay_readable() {
     for (_, path, source) in sources() {
         let lines = source.lines().count();
-        assert!(lines <= 750, "{} has {lines} lines: is it one subject?", path.display());
+        assert!(lines <= 600, "{} has {lines} lines: is it one subject?", path.display());
     }
 }
 

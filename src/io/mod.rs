@@ -6,11 +6,12 @@ pub(crate) mod tokio;
 
 use ::std::fmt;
 
-use crate::decrypt::{Decryptor, FromDecryptor, HeaderReader, Locked};
+use crate::decrypt::Decryptor;
 use crate::encrypt::Encryptor;
 use crate::error::{ApiMisuse, Error};
 use crate::message::{ContentType, to_usize};
 use crate::secret::wipe;
+use crate::unlock::{FromDecryptor, HeaderReader, Locked};
 
 /// Bytes that came from a source and were not used yet. They may be plaintext.
 struct Input {

@@ -7,13 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::decrypt::{AuthenticHeader, Decryptor, Locked, Unlock};
+use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::encrypt::Encryptor;
 use crate::error::Error;
 use crate::io::{DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Shell, Source, Unused};
 use crate::materials::MaterialsManager;
 use crate::message::{EncryptedDataKey, Header};
 use crate::policy::Policy;
+use crate::unlock::{Locked, Unlock};
 
 /// Encrypts what is written to it and passes the message on.
 ///
