@@ -66,6 +66,11 @@ impl Policy {
         self
     }
 
+    /// Which suites may be used; for materials managers that choose one.
+    pub fn commitment_policy(&self) -> CommitmentPolicy {
+        self.commitment
+    }
+
     pub(crate) fn check_encrypt(&self, suite: AlgorithmSuite) -> Result<(), Error> {
         self.check(self.commitment.allows_encrypt(suite), "encrypt", suite)
     }
