@@ -110,13 +110,19 @@ fn policy(suite: AlgorithmSuite) -> Policy {
 struct Trickle<'a, T> {
     inner: T,
     sizes: std::iter::Cycle<std::slice::Iter<'a, usize>>,
-    /// For the asynchronous side: whether to say `Pending` first.
+    /// Whether to say `Pending` first.
+    #[cfg(feature = "tokio")]
     pending: bool,
 }
 
 impl<'a, T> Trickle<'a, T> {
     fn new(inner: T, sizes: &'a [usize]) -> Self {
-        Self { inner, sizes: sizes.iter().cycle(), pending: true }
+        Self {
+            inner,
+            sizes: sizes.iter().cycle(),
+            #[cfg(feature = "tokio")]
+            pending: true,
+        }
     }
 
     fn limit(&mut self, len: usize) -> usize {

@@ -151,7 +151,8 @@ impl RawRsaKeyring {
     /// Can do both.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] if the namespace starts with `aws-kms`, or a name is too long.
+    /// [`Error::ApiMisuse`] if the namespace starts with `aws-kms`, a name is too long, or the two keys are
+    /// not a pair.
     pub fn key_pair(
         namespace: impl Into<String>,
         name: impl Into<String>,
@@ -160,6 +161,13 @@ impl RawRsaKeyring {
         private: RsaPrivateKey,
     ) -> Result<Self, Error> {
         let key_name = KeyName::new(namespace, name)?;
+        // What a stranger's public key encrypts would be lost, and nobody would know before it is needed.
+        let failed = |_| Error::Backend("encode the key");
+        let own = private.public_key()?.0.to_spki_der().map_err(failed)?;
+        if public.0.to_spki_der().map_err(failed)? != own {
+            let why = "the public key does not belong to the private key";
+            return Err(ApiMisuse::Key(why.to_owned()).into());
+        }
         Ok(Self { key_name, padding, public: Some(public), private: Some(private) })
     }
 
@@ -216,4 +224,21 @@ impl LocalKeyring for RawRsaKeyring {
 
 fn unusable(error: PemError) -> Error {
     ApiMisuse::Key(error.to_string()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_not_a_pair_are_refused() {
+        let pair = |public: &RsaPrivateKey, private| {
+            let public = public.public_key().unwrap();
+            RawRsaKeyring::key_pair("n", "k", RsaPadding::OaepSha256, public, private)
+        };
+        let [one, other, again] = [0, 1, 2].map(|_| RsaPrivateKey::generate(2048).unwrap());
+        assert!(pair(&one, other).is_err());
+        let copy = RsaPrivateKey::from_pem(again.to_pem().unwrap().expose()).unwrap();
+        assert!(pair(&again, copy).is_ok());
+    }
 }
