@@ -1,0 +1,162 @@
+//! What `requirements.md` names exists, so that the table cannot rot.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// A row of a table, with what stands between backticks in its last two columns.
+#[derive(Debug)]
+struct Row<'a> {
+    requirement: &'a str,
+    files: Vec<&'a str>,
+    tests: Vec<&'a str>,
+    last: &'a str,
+}
+
+#[test]
+fn every_name_in_the_table_exists() {
+    let table = read(&root().join("tests/requirements.md"));
+    let rows = rows(&table);
+    let names: BTreeSet<_> = rows.iter().flat_map(|row| row.tests.iter().copied()).collect();
+    assert!(names.len() > 80, "found only {} names: {names:?}", names.len());
+    let faults = faults(&rows);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let is_reason = |row: &&Row<'_>, reason: &str| row.last.starts_with(reason);
+    println!(
+        "{} requirements: {} with a test, {} by type, {} without",
+        rows.len(),
+        rows.iter().filter(|row| !is_reason(row, "-")).count(),
+        rows.iter().filter(|row| is_reason(row, "- by type")).count(),
+        rows.iter().filter(|r| is_reason(r, "-") && !is_reason(r, "- by type")).count(),
+    );
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_a_fault() {
+    let fault = |row: &str| faults(&rows(&format!("| requirement | code | tests |\n{row}"))).pop();
+    assert_eq!(fault("| r | `suite.rs` | `ids_and_names_lead_back` |"), None);
+    assert_eq!(fault("| r | `suite.rs` | `vector:edk-count-0` |"), None);
+    assert_eq!(fault("| r | `suite.rs` | `vector:own-suite-0014-0-py` |"), None);
+    assert_eq!(fault("| r | `suite.rs` | - by type: there is no other |"), None);
+    for (row, what) in [
+        ("| r | `suite.rs` | `no_such_test` |", "r: no test `no_such_test`"),
+        // It is there, but it is no test.
+        ("| r | `suite.rs` | `from_id` |", "r: no test `from_id`"),
+        ("| r | `suite.rs` | `vector:no-such-change` |", "r: no test `vector:no-such-change`"),
+        ("| r | `sweet.rs` | `ids_and_names_lead_back` |", "r: no file `sweet.rs`"),
+        ("| r | `suite.rs` | |", "r: neither a test nor a reason"),
+        ("| r | `suite.rs` | - |", "r: neither a test nor a reason"),
+        ("| r | `suite.rs` |", "a row of 2 columns: | r | `suite.rs` |"),
+    ] {
+        assert_eq!(fault(row).as_deref(), Some(what));
+    }
+}
+
+fn rows(table: &str) -> Vec<Row<'_>> {
+    let lines = table.lines().filter(|line| line.starts_with('|'));
+    let lines =
+        lines.filter(|line| !line.starts_with("|---") && !line.starts_with("| requirement"));
+    lines
+        .map(|line| match *line.trim_matches('|').split('|').collect::<Vec<_>>() {
+            [requirement, code, last] => Row {
+                requirement: requirement.trim(),
+                files: quoted(code).filter(|name| name.ends_with(".rs")).collect(),
+                tests: quoted(last).collect(),
+                last: last.trim(),
+            },
+            _ => Row { requirement: line, files: Vec::new(), tests: Vec::new(), last: "" },
+        })
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn faults(rows: &[Row<'_>]) -> Vec<String> {
+    let tests = tests();
+    let vectors = vectors();
+    let mut faults = Vec::new();
+    for Row { requirement, files, tests: named, last } in rows {
+        if requirement.starts_with('|') {
+            let columns = requirement.trim_matches('|').split('|').count();
+            faults.push(format!("a row of {columns} columns: {requirement}"));
+            continue;
+        }
+        for file in files {
+            if !root().join("src").join(file).exists() {
+                faults.push(format!("{requirement}: no file `{file}`"));
+            }
+        }
+        for name in named {
+            let exists = match name.strip_prefix("vector:") {
+                Some(vector) => vectors.contains(vector),
+                None => tests.contains(*name),
+            };
+            if !exists {
+                faults.push(format!("{requirement}: no test `{name}`"));
+            }
+        }
+        if named.is_empty() && !(last.starts_with("- ") && last.len() > 10) {
+            faults.push(format!("{requirement}: neither a test nor a reason"));
+        }
+    }
+    faults
+}
+
+/// The names of all tests: functions with a test attribute, or in the list of a macro that makes them.
+fn tests() -> BTreeSet<String> {
+    let mut sources = Vec::new();
+    collect(&root().join("src"), &mut sources);
+    collect(&root().join("tests"), &mut sources);
+    let mut tests = BTreeSet::new();
+    for source in sources {
+        let mut is_test = false;
+        for line in source.lines().map(str::trim_start) {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                is_test = true;
+            } else if let Some((_, name)) = line.split_once("fn ") {
+                let name = name.split(['(', '<']).next().unwrap_or_default();
+                if std::mem::take(&mut is_test) {
+                    tests.insert(name.to_owned());
+                }
+            }
+        }
+        let listed = source.split("test_each_backend!(").skip(1);
+        for list in listed.filter_map(|rest| rest.split(')').next()) {
+            tests.extend(list.split(',').map(|name| name.trim().to_owned()));
+        }
+    }
+    tests
+}
+
+/// Ids and changes of the test vectors.
+fn vectors() -> BTreeSet<String> {
+    let manifest = read(&root().join("tests/vectors/manifest.json"));
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("manifest.json");
+    let cases = manifest["cases"].as_array().expect("an array of cases");
+    let names = cases.iter().flat_map(|case| [&case["id"], &case["mutation"]]);
+    names.filter_map(|name| name.as_str()).map(str::to_owned).collect()
+}
+
+fn collect(folder: &Path, sources: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            if !path.ends_with("node_modules") {
+                collect(&path, sources);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(read(&path));
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
