@@ -449,6 +449,48 @@ fn contexts_in_another_form_are_read() {
     assert_eq!(read(unsorted), EncryptionContext::from([("a", "1"), ("b", "2")]));
 }
 
+/// A changed header does not verify anyway; here it is the rule itself that must refuse it.
+#[test]
+fn a_header_is_refused_for_the_rule_that_it_breaks() {
+    let message = |suite| {
+        let encrypt = waxseal::encrypt(b"x", &Known).suite(suite).policy(policy(suite));
+        encrypt.now().unwrap().into_bytes()
+    };
+    let reason = |message: &[u8]| match waxseal::inspect(message) {
+        Err(Error::InvalidMessage(invalid)) => invalid.reason().clone(),
+        other => panic!("{other:?}"),
+    };
+    // The one encrypted data key has 21 bytes.
+    let v1 = |at: usize, bytes: &[u8]| {
+        let mut message = message(WEAK);
+        message[at..at + bytes.len()].copy_from_slice(bytes);
+        reason(&message)
+    };
+    assert_eq!(v1(0, &[3]), Malformed::UnknownVersion { found: 3 });
+    assert_eq!(v1(1, &[0x81]), Malformed::UnknownType { found: 0x81 });
+    assert_eq!(v1(2, &[0, 0]), Malformed::UnknownSuite { found: 0 });
+    assert_eq!(v1(2, &[0, 0x72]), Malformed::UnknownSuite { found: 0x72 });
+    assert_eq!(v1(2, &[4, 0x78]), Malformed::SuiteVersion { suite: 0x0478, version: 1 });
+    assert_eq!(v1(22, &[0, 0]), Malformed::NoEncryptedDataKeys);
+    assert_eq!(v1(45, &[3]), Malformed::UnknownContentType { found: 3 });
+    for at in 46..50 {
+        assert_eq!(v1(at, &[1]), Malformed::Reserved);
+    }
+    assert_eq!(v1(50, &[16]), Malformed::IvLen { found: 16 });
+    assert_eq!(v1(45, &[1]), Malformed::FrameLen { found: 4096 });
+    assert_eq!(v1(51, &[0; 4]), Malformed::FrameLen { found: 0 });
+
+    let v2 = |at: usize, bytes: &[u8]| {
+        let mut message = message(UNSIGNED);
+        message[at..at + bytes.len()].copy_from_slice(bytes);
+        reason(&message)
+    };
+    assert_eq!(v2(1, &[1, 0x78]), Malformed::SuiteVersion { suite: 0x0178, version: 2 });
+    assert_eq!(v2(37, &[0, 0]), Malformed::NoEncryptedDataKeys);
+    assert_eq!(v2(60, &[1]), Malformed::FrameLen { found: 4096 });
+    assert_eq!(v2(61, &[0; 4]), Malformed::FrameLen { found: 0 });
+}
+
 #[test]
 fn base64_text_is_recognised_in_every_version() {
     for suite in AlgorithmSuite::ALL {
