@@ -156,7 +156,8 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
         let mut message = vec![0; len];
         let written = encryptor.finish_with(plaintext, &mut message)?;
         message.truncate(written);
-        Ok(Encrypted { message, header: encryptor.into_header() })
+        let (header, context) = encryptor.into_header();
+        Ok(Encrypted { message, header, context })
     }
 }
 
@@ -187,6 +188,7 @@ impl<'a, M: MaterialsManager + ?Sized> IntoFuture for Encrypt<'a, M> {
 pub struct Encrypted {
     message: Vec<u8>,
     header: Header,
+    context: EncryptionContext,
 }
 
 impl Encrypted {
@@ -195,9 +197,15 @@ impl Encrypted {
         self.message
     }
 
-    /// Its header: suite, context, encrypted data keys.
+    /// Its header: suite, context as it is stored, encrypted data keys.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// All pairs that are authenticated with it: those in the header, and those that a materials manager
+    /// wants authenticated but not stored.
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
     }
 }
 

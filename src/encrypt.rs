@@ -191,6 +191,8 @@ pub struct Progress {
 /// Spec: encrypt; streaming.
 pub struct Encryptor {
     header: Header,
+    /// All pairs, stored or not.
+    context: EncryptionContext,
     sealer: FrameSealer,
     transcript: Transcript<SigningKey>,
     /// Number of the next frame.
@@ -296,6 +298,7 @@ impl Encryptor {
         transcript.update(&bytes);
         Ok(Self {
             header,
+            context,
             sealer: FrameSealer::new(content, message_id, frame_len),
             transcript,
             sequence_number: 1,
@@ -420,8 +423,8 @@ impl Encryptor {
         Ok(output.written())
     }
 
-    pub(crate) fn into_header(self) -> Header {
-        self.header
+    pub(crate) fn into_header(self) -> (Header, EncryptionContext) {
+        (self.header, self.context)
     }
 
     /// Whether the message is whole and all of it was given out.
@@ -432,6 +435,12 @@ impl Encryptor {
     /// The header that the message has.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// All pairs that are authenticated with the message: those in the header, and those that a
+    /// materials manager wants authenticated but not stored.
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
     }
 
     /// Takes the parts out, for those who order frames themselves.

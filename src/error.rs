@@ -416,7 +416,7 @@ pub enum PolicyError {
         /// Stated length in bytes.
         found: u64,
         /// The limit in bytes.
-        limit: u32,
+        limit: u64,
     },
     /// The header is longer than the limit.
     #[error("the header is longer than `max_header_len` = {limit} bytes")]

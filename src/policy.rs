@@ -20,7 +20,7 @@ use crate::suite::AlgorithmSuite;
 pub struct Policy {
     pub(crate) commitment: CommitmentPolicy,
     pub(crate) max_encrypted_data_keys: u16,
-    pub(crate) max_frame_len: u32,
+    pub(crate) max_frame_len: u64,
     pub(crate) max_header_len: usize,
     pub(crate) signed_streaming: SignedStreaming,
 }
@@ -43,10 +43,10 @@ impl Policy {
 
     /// How long a frame (or an unframed body) may be on decrypt, in bytes. A decryptor holds up to some
     /// three times that in memory, as far as bytes have arrived. Default: 2^32 - 1, the longest frame of
-    /// the format; unframed bodies could be longer, and are not read. The header is authenticated before
+    /// the format; unframed bodies may have up to 2^36 - 32. The header is authenticated before
     /// the first frame is held, so a lower limit guards against those who can encrypt to you.
     #[must_use]
-    pub fn max_frame_len(mut self, limit: u32) -> Self {
+    pub fn max_frame_len(mut self, limit: u64) -> Self {
         self.max_frame_len = limit;
         self
     }
@@ -97,7 +97,7 @@ impl Policy {
 
     pub(crate) fn check_frame_len(&self, found: u64) -> Result<(), Error> {
         let limit = self.max_frame_len;
-        if found > u64::from(limit) {
+        if found > limit {
             return Err(PolicyError::FrameLen { found, limit }.into());
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Default for Policy {
         Self {
             commitment: CommitmentPolicy::default(),
             max_encrypted_data_keys: 100,
-            max_frame_len: u32::MAX,
+            max_frame_len: u32::MAX.into(),
             max_header_len: 1 << 20,
             signed_streaming: SignedStreaming::default(),
         }

@@ -60,6 +60,8 @@ async fn pairs_can_be_authenticated_without_being_stored() {
         .await
         .unwrap();
     assert_eq!(message.header().context().get("tenant"), None);
+    assert_eq!(message.context().get("tenant"), Some("42"));
+    assert_eq!(message.context().get("stored"), Some("1"));
     let opened = waxseal::decrypt(&message, &aes("a")).require([("tenant", "42")]).now().unwrap();
     assert_eq!(opened.header().context().get("tenant"), Some("42"));
     assert_eq!(opened.header().context().get("stored"), Some("1"));
