@@ -87,11 +87,8 @@ fn the_input_is_not_the_output_by_another_name() {
     let folder = Folder::new();
     folder.write("in", b"hello");
     fs::hard_link(folder.path("in"), folder.path("hard")).unwrap();
-    std::os::unix::fs::symlink("in", folder.path("soft")).unwrap();
-    for name in ["hard", "soft"] {
-        let args = ["encrypt", "-k", KEY, "-i", "in", "-o", name, "--force"];
-        folder.run(&args).refuses(2, "`in` is the input and the output");
-    }
+    let args = ["encrypt", "-k", KEY, "-i", "in", "-o", "hard", "--force"];
+    folder.run(&args).refuses(2, "`in` is the input and the output");
     assert_eq!(folder.read("hard"), b"hello");
 }
 
@@ -130,12 +127,22 @@ fn a_device_is_not_replaced() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_nothing_needs_force() {
+fn a_link_is_not_replaced() {
     let folder = Folder::new();
-    std::os::unix::fs::symlink("missing", folder.path("out")).unwrap();
-    folder.run(&["encrypt", "-k", KEY, "-o", "out"]).refuses(1, "`out` exists");
-    folder.run(&["encrypt", "-k", KEY, "-o", "out", "--force"]).ok();
-    assert!(!folder.path("out").is_symlink() && !folder.path("missing").exists());
+    folder.write("file", b"before");
+    let message = message(b"hello", UNSIGNED, &[]);
+    for (name, to) in [("soft", "file"), ("dangling", "missing"), ("device", "/dev/stdout")] {
+        std::os::unix::fs::symlink(to, folder.path(name)).unwrap();
+        for force in [&["--force"][..], &[]] {
+            let args = [&["decrypt", "-k", KEY, "-o", name], force].concat();
+            folder.run_with(&args, &message).refuses(1, "is a symbolic link");
+            let args = [&["keygen", "--kind", "aes256", "--out", name], force].concat();
+            folder.run(&args).refuses(1, "is a symbolic link");
+        }
+        assert!(folder.path(name).is_symlink());
+    }
+    assert_eq!(folder.read("file"), b"before");
+    assert_eq!(folder.names(), ["dangling", "device", "file", "soft"]);
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub(crate) enum Mode {
 impl Target {
     /// Refuses what is there and no file.
     pub(crate) fn file(path: &Path, force: bool, mode: Mode) -> Result<Self, Failure> {
+        if path.is_symlink() {
+            return Err(link(path));
+        }
         if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(Failure::refused(
                 format!("{} exists and is no file", shown(path)),
@@ -119,6 +122,7 @@ impl Output {
             Self::Stdout(_) => Ok(()),
             Self::File { temporary, path, force, mode } => commit(temporary, &path, force, mode)
                 .map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists if path.is_symlink() => link(&path),
                     io::ErrorKind::AlreadyExists if !force => exists(&path),
                     _ => cannot_write(&path, &error),
                 }),
@@ -166,6 +170,10 @@ fn commit(temporary: NamedTempFile, path: &Path, force: bool, mode: Mode) -> io:
         set_usual_mode(&temporary, path)?;
     }
     temporary.as_file().sync_all()?;
+    if path.is_symlink() {
+        // It came in between.
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
     let result = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
     result.map(drop).map_err(|error| error.error)
 }
@@ -204,6 +212,14 @@ fn exists(path: &Path) -> Failure {
     Failure::refused(
         format!("{} exists", shown(path)),
         "name a new file, or replace it with --force",
+    )
+}
+
+/// What is replaced would be the link, and never what it leads to.
+fn link(path: &Path) -> Failure {
+    Failure::refused(
+        format!("{} is a symbolic link", shown(path)),
+        "name the file it points to, or leave -o out",
     )
 }
 
@@ -288,6 +304,20 @@ mod tests {
         assert!(output.commit().is_err());
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_came_in_between_is_not_replaced() {
+        for force in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            let output = Target::file(&path, force, Mode::Usual).unwrap().create().unwrap();
+            std::os::unix::fs::symlink("missing", &path).unwrap();
+            assert!(output.commit().is_err());
+            assert!(path.is_symlink());
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 
     #[cfg(unix)]
