@@ -244,3 +244,29 @@ fn a_long_input_shows_progress_on_a_terminal() {
     assert!(code == 0 && text.contains("of 8.00 MiB"), "{code} {text}");
     assert_eq!(encrypt("short"), Some((0, String::new())));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_nothing() {
+    use std::time::{Duration, Instant};
+    for signal in ["INT", "TERM", "HUP"] {
+        let folder = Folder::new();
+        let message = message(&[7; 1000], UNSIGNED, &[]);
+        let mut command = folder.command(&["decrypt", "-k", KEY, "-o", "out"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(&message[..message.len() - 100]).unwrap();
+        let start = Instant::now();
+        while folder.names().is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no temporary file");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = child.id().to_string();
+        let kill = format!("kill -{signal} {pid}");
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(130), "{signal}");
+        assert_eq!(folder.names(), [""; 0], "{signal}");
+        drop(pipe);
+    }
+}

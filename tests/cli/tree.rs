@@ -130,3 +130,15 @@ fn it_takes_a_folder_to_a_folder() {
     let args = ["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "key"];
     folder.run(&args).refuses(1, "`key`");
 }
+
+#[test]
+fn unfinished_files_of_others_are_no_input() {
+    let folder = with_tree();
+    folder.write("in/.waxseal-abc123.tmp", b"half");
+    folder.write("in/.waxseal-abc123", b"whole");
+    let done = folder.run(&["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "sealed"]);
+    assert_eq!(done.code, 0);
+    assert!(done.stderr.starts_with("waxseal: skipped `in/.waxseal-abc123.tmp`, "));
+    assert!(!folder.path("sealed/.waxseal-abc123.tmp.encrypted").exists());
+    assert!(folder.path("sealed/.waxseal-abc123.encrypted").exists());
+}

@@ -142,8 +142,9 @@ pub(crate) struct Files {
     pub(crate) input: Option<PathBuf>,
     /// The output; `-` or nothing is standard output
     ///
-    /// A file appears whole or not at all: until then, a hidden temporary file is in its folder. Only a
-    /// signal can leave that one behind.
+    /// A file appears whole or not at all: until then, a hidden temporary file is in its folder. It is
+    /// removed on failure, interrupt, termination and hangup; only what cannot be caught, such as
+    /// SIGKILL or a power cut, can leave it behind, and under `nohup` every signal.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Replace files that exist
@@ -191,4 +192,5 @@ Exit codes:
   3  not a valid message
   4  no key opens the message, or a key cannot wrap
   5  authentication failed
-  6  refused by policy: commitment, limits, required context";
+  6  refused by policy: commitment, limits, required context
+130  stopped by a signal while a file was written";

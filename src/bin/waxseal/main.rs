@@ -11,6 +11,7 @@ mod keygen;
 mod manual;
 mod output;
 mod tree;
+mod unfinished;
 
 use std::process::ExitCode;
 

@@ -4,10 +4,9 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::failure::{Failure, shown};
 use crate::input::Input;
+use crate::unfinished::{self, Unfinished};
 
 /// Where the output should go; nothing was written yet.
 #[derive(Debug)]
@@ -95,11 +94,7 @@ impl Target {
                 Ok(Output::Stdout(clone_stdout().map_err(|error| stdout_failed(&error))?))
             }
             Self::File { path, force, mode } => {
-                let folder = folder(&path);
-                let temporary = tempfile::Builder::new()
-                    .prefix(".waxseal-")
-                    .suffix(".tmp")
-                    .tempfile_in(folder)
+                let temporary = Unfinished::create_in(folder(&path))
                     .map_err(|error| cannot_write(&path, &error))?;
                 Ok(Output::File { temporary, path, force, mode })
             }
@@ -111,7 +106,7 @@ impl Target {
 #[derive(Debug)]
 pub(crate) enum Output {
     Stdout(File),
-    File { temporary: NamedTempFile, path: PathBuf, force: bool, mode: Mode },
+    File { temporary: Unfinished, path: PathBuf, force: bool, mode: Mode },
 }
 
 impl Output {
@@ -165,42 +160,35 @@ pub(crate) fn stdout_failed(error: &io::Error) -> Failure {
     Failure::io("cannot write to standard output", error)
 }
 
-fn commit(temporary: NamedTempFile, path: &Path, force: bool, mode: Mode) -> io::Result<()> {
-    if mode == Mode::Usual {
-        set_usual_mode(&temporary, path)?;
-    }
-    temporary.as_file().sync_all()?;
+fn commit(temporary: Unfinished, path: &Path, force: bool, mode: Mode) -> io::Result<()> {
+    set_mode(temporary.file()?, path, mode)?;
+    temporary.file()?.sync_all()?;
     if path.is_symlink() {
         // It came in between.
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let result = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-    result.map(drop).map_err(|error| error.error)
+    temporary.persist(path, force)
 }
 
 /// Gives the mode of the file that is replaced, or the one that any new file there would have.
 #[cfg(unix)]
-fn set_usual_mode(temporary: &NamedTempFile, path: &Path) -> io::Result<()> {
+fn set_mode(file: &File, path: &Path, mode: Mode) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let replaced = path.symlink_metadata().ok().filter(Metadata::is_file);
-    let permissions = match replaced {
-        Some(replaced) => fs::Permissions::from_mode(replaced.permissions().mode() & 0o777),
-        // There is no other way to ask for the mask than to change it, which is the whole process's.
-        None => tempfile::Builder::new()
-            .prefix(".waxseal-")
-            .suffix(".tmp")
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder(path))?
-            .as_file()
-            .metadata()?
-            .permissions(),
+    let permissions = match (mode, replaced) {
+        // The mask may have taken some of it away.
+        (Mode::Secret, _) => fs::Permissions::from_mode(0o600),
+        (Mode::Usual, Some(replaced)) => {
+            fs::Permissions::from_mode(replaced.permissions().mode() & 0o777)
+        }
+        (Mode::Usual, None) => unfinished::usual_permissions(folder(path))?,
     };
-    temporary.as_file().set_permissions(permissions)
+    file.set_permissions(permissions)
 }
 
 #[cfg(not(unix))]
-fn set_usual_mode(_: &NamedTempFile, _: &Path) -> io::Result<()> {
+fn set_mode(_: &File, _: &Path, _: Mode) -> io::Result<()> {
     Ok(())
 }
 

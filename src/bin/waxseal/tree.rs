@@ -9,6 +9,7 @@ use crate::args::Files;
 use crate::failure::{Failure, printable, shown};
 use crate::input::Input;
 use crate::output::{Mode, Target};
+use crate::unfinished;
 
 /// Does `one` for each input, up to the first failure.
 pub(crate) fn each_file(
@@ -105,6 +106,8 @@ impl Names<'_> {
                 let kind = entry.file_type().map_err(|error| cannot_read(&path, error))?;
                 if kind.is_dir() {
                     inner.push((path, target.join(entry.file_name())));
+                } else if unfinished::is_name(&entry.file_name()) {
+                    skipped(&path, "the temporary file of another output");
                 } else if kind.is_file() {
                     let output = target.join(self.output(entry.file_name()));
                     Input::open(Some(&path))
@@ -114,15 +117,19 @@ impl Names<'_> {
                         .map_err(|failure| failure.about(&path))?;
                 } else {
                     let why = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
-                    let line = format!("waxseal: skipped {}, which is {why}", shown(&path));
-                    // If nobody listens, there is nothing to be done.
-                    let _ = writeln!(io::stderr(), "{}", printable(&line));
+                    skipped(&path, why);
                 }
             }
             folders.extend(inner.into_iter().rev());
         }
         Ok(())
     }
+}
+
+fn skipped(path: &Path, why: &str) {
+    let line = format!("waxseal: skipped {}, which is {why}", shown(path));
+    // If nobody listens, there is nothing to be done.
+    let _ = writeln!(io::stderr(), "{}", printable(&line));
 }
 
 /// Refuses an output that would be found again as input. The output need not exist.
