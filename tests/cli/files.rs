@@ -270,3 +270,16 @@ fn a_signal_leaves_nothing() {
         drop(pipe);
     }
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_refused_before_reading() {
+    let folder = Folder::new();
+    folder.write("file", b"");
+    for out in ["missing/", "file/"] {
+        // The message is not even looked at.
+        let args = ["decrypt", "-k", KEY, "-o", out, "--force"];
+        folder.run_with(&args, b"no message").refuses(1, "is not there, or is no folder");
+        folder.run(&["keygen", "--kind", "aes256", "--out", out]).refuses(1, "is not there");
+    }
+    assert_eq!(folder.names(), ["file"]);
+}

@@ -36,6 +36,13 @@ impl Target {
                 "name a new file, or leave -o out and redirect standard output",
             ));
         }
+        let text = path.as_os_str().as_encoded_bytes();
+        if text.last().is_some_and(|last| std::path::is_separator(char::from(*last))) {
+            return Err(Failure::refused(
+                format!("{} is not there, or is no folder", shown(path)),
+                "make the folder first, or name a file",
+            ));
+        }
         Ok(Self::File { path: path.to_owned(), force, mode })
     }
 
@@ -212,7 +219,13 @@ fn link(path: &Path) -> Failure {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::io(&format!("cannot write {}", shown(path)), error)
+    let what = format!("cannot write {}", shown(path));
+    let text = error.to_string();
+    // The name of the temporary file tells nobody anything.
+    match text.split_once(" at path \"") {
+        Some((text, _)) => Failure::io(&what, &io::Error::new(error.kind(), text)),
+        None => Failure::io(&what, error),
+    }
 }
 
 fn refuse_terminal(is_terminal: bool) -> Result<(), Failure> {

@@ -137,11 +137,26 @@ fn check_outside(root: &Path, to: &Path) -> Result<(), Failure> {
     let existing = to.ancestors().find_map(|path| {
         fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     });
-    if existing.is_some_and(|existing| existing.starts_with(root)) {
+    if existing.is_some_and(|existing| {
+        existing.starts_with(root) || existing.ancestors().any(|path| is_same(root, path))
+    }) {
         return Err(Failure::usage(
             format!("the output folder {} is inside the input folder", shown(to)),
             "name a folder outside of it",
         ));
     }
     Ok(())
+}
+
+/// Whether these are the same folder, which may be mounted in two places.
+#[cfg(unix)]
+fn is_same(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    place(a).is_some_and(|a| place(b) == Some(a))
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Path, _: &Path) -> bool {
+    false
 }
