@@ -40,7 +40,12 @@ pub(crate) fn each_file(
             "leave it out, or name a folder with -o",
         ));
     }
-    let source = Input::open(input)?;
+    let source = Input::open(input).map_err(|failure| match input {
+        Some(path) if path.is_dir() => {
+            failure.hinting("give --recursive and a folder as output, or name a file")
+        }
+        _ => failure,
+    })?;
     let target = match (folder, output) {
         (Some(folder), _) => {
             let name = input.and_then(Path::file_name).ok_or_else(|| {
