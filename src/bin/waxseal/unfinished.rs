@@ -112,7 +112,8 @@ fn catch_signals() {
             }
             std::process::exit(INTERRUPTED);
         };
-        // It fails where the caller ignores one of these signals, as `nohup` does. That has to stay so.
+        // It fails where the caller has one of these signals ignored, as `nohup` does. That has to stay so,
+        // and a handler for the others alone cannot be had without unsafe code.
         let _ = ctrlc::try_set_handler(handler);
     });
 }
