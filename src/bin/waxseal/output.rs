@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, shown};
 use crate::input::Input;
-use crate::unfinished::{self, Unfinished};
+use crate::unfinished::Unfinished;
 
 /// Where the output should go; nothing was written yet.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ fn set_mode(file: &File, path: &Path, mode: Mode) -> io::Result<()> {
         (Mode::Usual, Some(replaced)) => {
             fs::Permissions::from_mode(replaced.permissions().mode() & 0o777)
         }
-        (Mode::Usual, None) => unfinished::usual_permissions(folder(path))?,
+        (Mode::Usual, None) => Unfinished::usual_permissions_in(folder(path))?,
     };
     file.set_permissions(permissions)
 }

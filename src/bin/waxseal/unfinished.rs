@@ -23,6 +23,18 @@ impl Unfinished {
         Ok(Self(Some(temporary)))
     }
 
+    /// What a new file in this folder may be used for. There is no other way to ask for the mask than to
+    /// change it, which is the whole process's.
+    #[cfg(unix)]
+    pub(crate) fn usual_permissions_in(folder: &Path) -> io::Result<std::fs::Permissions> {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let _signals_wait = all();
+        let probe =
+            builder().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
+        Ok(probe.as_file().metadata()?.permissions())
+    }
+
     pub(crate) fn file(&self) -> io::Result<&File> {
         self.0.as_ref().map(NamedTempFile::as_file).ok_or_else(gone)
     }
@@ -61,18 +73,6 @@ impl Drop for Unfinished {
         // Removed while signals still wait.
         drop(temporary);
     }
-}
-
-/// What a new file in this folder may be used for. There is no other way to ask for the mask than to
-/// change it, which is the whole process's.
-#[cfg(unix)]
-pub(crate) fn usual_permissions(folder: &Path) -> io::Result<std::fs::Permissions> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let _signals_wait = all();
-    let probe =
-        builder().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
-    Ok(probe.as_file().metadata()?.permissions())
 }
 
 /// Whether a file of this name is one of these, perhaps of another process.
