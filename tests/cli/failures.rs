@@ -17,7 +17,8 @@ fn a_missing_key_file_is_1() {
 #[test]
 fn a_missing_folder_is_1() {
     let folder = Folder::new();
-    folder.run(&["encrypt", "-k", KEY, "-o", "missing/out"]).refuses(1, "`missing/out`");
+    let done = folder.run(&["encrypt", "-k", KEY, "-o", "missing/out"]).fails(1, "`missing/out`");
+    assert!(!done.stderr.contains("at path"), "{}", done.stderr);
 }
 
 #[test]
@@ -49,12 +50,12 @@ fn a_full_device_is_1() {
 fn wrong_flags_are_2() {
     let folder = Folder::new();
     for args in [
-        &[][..],
-        &["seal"],
+        &["seal"][..],
         &["encrypt"],
         &["encrypt", "-k", KEY, "--frob"],
         &["encrypt", "-k", KEY, "extra"],
         &["encrypt", "-k", KEY, "-i", "a", "-i", "b"],
+        &["inspect", "-i", "a", "b"],
         &["encrypt", "-k", KEY, "--suite", "0x0579"],
         &["encrypt", "-k", KEY, "--frame-length", "0"],
         &["encrypt", "-k", KEY, "--frame-length", "4294967296"],
@@ -230,4 +231,68 @@ fn arguments_that_are_no_text_are_2() {
     let mut command = folder.command(&["encrypt", "-k"]);
     let output = command.arg(std::ffi::OsStr::from_bytes(b"raw-aes:\xff")).output().unwrap();
     Done::from(output).refuses(2, "UTF-8");
+}
+
+#[test]
+fn no_command_lists_them() {
+    let done = Folder::new().run(&[]);
+    assert_eq!((done.code, done.stdout.as_slice()), (2, &b""[..]));
+    for command in ["keygen", "encrypt", "decrypt", "inspect", "completions", "man"] {
+        assert!(done.stderr.lines().any(|line| line.trim().starts_with(command)), "{command}");
+    }
+}
+
+#[track_caller]
+fn hints(done: Done, code: i32, hint: &str) {
+    let done = done.fails(code, "");
+    assert!(done.stderr.lines().last().unwrap().contains(hint), "{}", done.stderr);
+}
+
+#[test]
+fn hints_fit_the_command() {
+    let folder = Folder::new();
+    folder.write("dir/file", b"");
+    hints(folder.run(&["encrypt", "-k", KEY, "dir/file"]), 2, "name the input with -i");
+    hints(folder.run(&["decrypt", "-k", KEY, "dir/file"]), 2, "name the input with -i");
+    hints(folder.run(&["keygen", "--kind", "aes256", "--out", "dir"]), 1, "--out");
+    hints(folder.run(&["encrypt", "-k", KEY, "-i", "dir"]), 2, "--recursive");
+    let done = folder.run(&["inspect", "dir"]).fails(2, "is a folder");
+    assert!(!done.stderr.contains("--recursive"), "{}", done.stderr);
+}
+
+#[test]
+fn an_empty_input_is_called_empty() {
+    let folder = Folder::new();
+    folder.run(&["decrypt", "-k", KEY]).refuses(3, "the input is empty");
+    folder.run(&["inspect"]).refuses(3, "the input is empty");
+    let done = folder.run_with(&["inspect"], b"\x02").fails(3, "too early");
+    assert!(!done.stderr.contains("is empty"));
+}
+
+#[test]
+fn other_pem_files_come_with_a_command() {
+    let folder = Folder::new();
+    let key = |parameter| {
+        let key = format!("raw-rsa:namespace=ns,name=n,padding=pkcs1,{parameter}=pem");
+        folder.run(&["decrypt", "-k", &key])
+    };
+    folder.write("pem", pem("ENCRYPTED PRIVATE KEY"));
+    hints(key("private"), 2, "openssl pkey -in IN -out OUT");
+    folder.write("pem", pem("CERTIFICATE"));
+    hints(key("public"), 2, "openssl x509 -pubkey -noout -in IN");
+}
+
+fn pem(label: &str) -> String {
+    format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n")
+}
+
+#[test]
+fn help_has_examples() {
+    let folder = Folder::new();
+    for args in [&["encrypt", "--help"][..], &["decrypt", "--help"], &["man"]] {
+        let help = String::from_utf8(folder.run(args).ok()).unwrap().replace("\\-", "-");
+        for words in ["waxseal encrypt -k raw-aes:", "waxseal decrypt -k raw-aes:", "UTF-8 text"] {
+            assert!(help.contains(words), "{args:?} {words}");
+        }
+    }
 }

@@ -87,11 +87,8 @@ fn the_input_is_not_the_output_by_another_name() {
     let folder = Folder::new();
     folder.write("in", b"hello");
     fs::hard_link(folder.path("in"), folder.path("hard")).unwrap();
-    std::os::unix::fs::symlink("in", folder.path("soft")).unwrap();
-    for name in ["hard", "soft"] {
-        let args = ["encrypt", "-k", KEY, "-i", "in", "-o", name, "--force"];
-        folder.run(&args).refuses(2, "`in` is the input and the output");
-    }
+    let args = ["encrypt", "-k", KEY, "-i", "in", "-o", "hard", "--force"];
+    folder.run(&args).refuses(2, "`in` is the input and the output");
     assert_eq!(folder.read("hard"), b"hello");
 }
 
@@ -130,12 +127,22 @@ fn a_device_is_not_replaced() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_nothing_needs_force() {
+fn a_link_is_not_replaced() {
     let folder = Folder::new();
-    std::os::unix::fs::symlink("missing", folder.path("out")).unwrap();
-    folder.run(&["encrypt", "-k", KEY, "-o", "out"]).refuses(1, "`out` exists");
-    folder.run(&["encrypt", "-k", KEY, "-o", "out", "--force"]).ok();
-    assert!(!folder.path("out").is_symlink() && !folder.path("missing").exists());
+    folder.write("file", b"before");
+    let message = message(b"hello", UNSIGNED, &[]);
+    for (name, to) in [("soft", "file"), ("dangling", "missing"), ("device", "/dev/stdout")] {
+        std::os::unix::fs::symlink(to, folder.path(name)).unwrap();
+        for force in [&["--force"][..], &[]] {
+            let args = [&["decrypt", "-k", KEY, "-o", name], force].concat();
+            folder.run_with(&args, &message).refuses(1, "is a symbolic link");
+            let args = [&["keygen", "--kind", "aes256", "--out", name], force].concat();
+            folder.run(&args).refuses(1, "is a symbolic link");
+        }
+        assert!(folder.path(name).is_symlink());
+    }
+    assert_eq!(folder.read("file"), b"before");
+    assert_eq!(folder.names(), ["dangling", "device", "file", "soft"]);
 }
 
 #[test]
@@ -236,4 +243,43 @@ fn a_long_input_shows_progress_on_a_terminal() {
     let Some((code, text)) = encrypt("long") else { return };
     assert!(code == 0 && text.contains("of 8.00 MiB"), "{code} {text}");
     assert_eq!(encrypt("short"), Some((0, String::new())));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_nothing() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let folder = Folder::new();
+        let message = message(&[7; 1000], UNSIGNED, &[]);
+        let mut command = folder.command(&["decrypt", "-k", KEY, "-o", "out"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(&message[..message.len() - 100]).unwrap();
+        let mut waits = 0;
+        while folder.names().is_empty() {
+            assert!(waits < 6000, "no temporary file");
+            waits += 1;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let pid = child.id().to_string();
+        let kill = format!("kill -{signal} {pid}");
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(130), "{signal}");
+        assert_eq!(folder.names(), [""; 0], "{signal}");
+        drop(pipe);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_refused_before_reading() {
+    let folder = Folder::new();
+    folder.write("file", b"");
+    for out in ["missing/", "file/"] {
+        // The message is not even looked at.
+        let args = ["decrypt", "-k", KEY, "-o", out, "--force"];
+        folder.run_with(&args, b"no message").refuses(1, "is not there, or is no folder");
+        folder.run(&["keygen", "--kind", "aes256", "--out", out]).refuses(1, "is not there");
+    }
+    assert_eq!(folder.names(), ["file"]);
 }

@@ -155,3 +155,14 @@ fn text_of_others_cannot_control_the_terminal() {
     assert_eq!(found["encryption_context"][evil], evil);
     assert_eq!(found["encrypted_data_keys"][0]["key_name"], evil);
 }
+
+#[test]
+fn the_input_may_be_named_as_elsewhere() {
+    let folder = Folder::new();
+    folder.write("sealed", message(b"hello", UNSIGNED, &[]));
+    let expected = folder.run(&["inspect", "sealed"]).ok();
+    for flag in ["-i", "--input"] {
+        assert_eq!(folder.run(&["inspect", flag, "sealed"]).ok(), expected);
+    }
+    folder.run(&["inspect", "-i", "sealed", "sealed"]).refuses(2, "cannot be used with");
+}

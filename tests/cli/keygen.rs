@@ -96,3 +96,16 @@ fn a_key_is_not_printed() {
     folder.run(&["keygen", "--kind", "aes256", "--out", "-"]).refuses(2, "not printed");
     assert_eq!(folder.names(), [""; 0]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_key_is_readable_for_its_owner_under_any_mask() {
+    let folder = Folder::new();
+    for umask in ["0400", "0777", "0022"] {
+        let script = format!("umask {umask} && exec \"$0\" keygen --kind aes256 --out {umask}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, PROGRAM]).current_dir(folder.0.path());
+        assert!(shell.status().unwrap().success());
+        assert_mode(&folder, umask, 0o600);
+    }
+}

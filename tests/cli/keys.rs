@@ -193,3 +193,25 @@ fn a_bad_rsa_key_file_is_refused() {
         folder.run(&["encrypt", "-k", &format!("{RSA},{parameter}")]).refuses(2, words);
     }
 }
+
+#[test]
+fn a_key_instead_of_a_path_is_not_repeated() {
+    let folder = Folder::new();
+    let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
+    let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
+    for secret in [&hex[..32], &hex[..48], hex, base64, &base64[..24], &base64[..32]] {
+        for key in [
+            secret.to_owned(),
+            format!("{secret}:"),
+            format!("raw-aes:namespace=ns,name=a,{secret}"),
+            format!("raw-aes:namespace=ns,name=a,file={secret}"),
+            format!("raw-rsa:namespace=ns,name=a,padding={secret},public=key"),
+            format!("raw-rsa:namespace=ns,name=a,padding=pkcs1,public={secret}"),
+        ] {
+            let done = folder.run(&["encrypt", "-k", &key]).fails(2, "");
+            assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
+        }
+    }
+    let key = "raw-aes:namespace=ns,name=a,file=00112233445566778899aabbccddeef";
+    folder.run(&["encrypt", "-k", key]).refuses(1, "eef`");
+}

@@ -130,3 +130,37 @@ fn it_takes_a_folder_to_a_folder() {
     let args = ["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "key"];
     folder.run(&args).refuses(1, "`key`");
 }
+
+#[test]
+fn unfinished_files_of_others_are_no_input() {
+    let folder = with_tree();
+    folder.write("in/.waxseal-abc123.tmp", b"half");
+    folder.write("in/.waxseal-abc123", b"whole");
+    let done = folder.run(&["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "sealed"]);
+    assert_eq!(done.code, 0);
+    assert!(done.stderr.starts_with("waxseal: skipped `in/.waxseal-abc123.tmp`, "));
+    assert!(!folder.path("sealed/.waxseal-abc123.tmp.encrypted").exists());
+    assert!(folder.path("sealed/.waxseal-abc123.encrypted").exists());
+}
+
+/// Where mounting is not allowed, there is nothing to be seen.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mount_of_the_input_is_no_output() {
+    let folder = with_tree();
+    fs::create_dir(folder.path("mounted")).unwrap();
+    for out in ["mounted", "mounted/new/out"] {
+        let script = format!(
+            "mount --bind in mounted || exit 99; \
+             exec \"$0\" encrypt -k {KEY} -r -i in -o {out}"
+        );
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--user", "--map-root-user", "sh", "-c", &script, PROGRAM]);
+        let Ok(output) = unshare.current_dir(folder.0.path()).output() else { return };
+        if output.status.code() == Some(99) || output.stderr.starts_with(b"unshare") {
+            return;
+        }
+        Done::from(output).refuses(2, "inside the input");
+    }
+    assert_eq!(folder.names(), ["in/a.txt", "in/deep/er/b"]);
+}

@@ -19,10 +19,10 @@ pub(crate) enum Command {
     /// Make a key
     Keygen(Keygen),
     /// Encrypt a file, a stream, or all files of a folder
-    #[command(after_long_help = KEYS)]
+    #[command(after_long_help = format!("{EXAMPLES}\n\n{KEYS}"))]
     Encrypt(Encrypt),
     /// Decrypt and verify what `encrypt` or an official client of the format wrote
-    #[command(after_long_help = KEYS)]
+    #[command(after_long_help = format!("{EXAMPLES}\n\n{KEYS}"))]
     Decrypt(Decrypt),
     /// Show what the header of a message says, without any key: nothing of it is verified
     Inspect(Inspect),
@@ -78,7 +78,7 @@ pub(crate) struct Encrypt {
     /// Algorithm suite, by name or id such as 0x0478; the default commits to its key and signs
     #[arg(long, value_name = "NAME|0xID")]
     pub(crate) suite: Option<AlgorithmSuite>,
-    /// Bytes in a frame; whoever decrypts holds one frame in memory [default: 4096]
+    /// Bytes in a frame; whoever decrypts holds up to three frames in memory [default: 4096]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) frame_length: Option<u32>,
     #[command(flatten)]
@@ -86,6 +86,8 @@ pub(crate) struct Encrypt {
     #[command(flatten)]
     pub(crate) files: Files,
     /// What is added to file names where the output is a folder [default: .encrypted]
+    ///
+    /// The name of an output is the name of its input with this behind it. `--suffix ''` keeps names.
     #[arg(long, value_name = "SUFFIX", num_args = 0..=1, default_missing_value = "")]
     pub(crate) suffix: Option<String>,
 }
@@ -115,6 +117,9 @@ pub(crate) struct Decrypt {
     #[command(flatten)]
     pub(crate) files: Files,
     /// What is added to file names where the output is a folder [default: .decrypted]
+    ///
+    /// The name of an output is the name of its input with this behind it: `a` becomes `a.encrypted` and
+    /// then `a.encrypted.decrypted`. To get the same names back, encrypt and decrypt with `--suffix ''`.
     #[arg(long, value_name = "SUFFIX", num_args = 0..=1, default_missing_value = "")]
     pub(crate) suffix: Option<String>,
 }
@@ -142,8 +147,13 @@ pub(crate) struct Files {
     pub(crate) input: Option<PathBuf>,
     /// The output; `-` or nothing is standard output
     ///
-    /// A file appears whole or not at all: until then, a hidden temporary file is in its folder. Only a
-    /// signal can leave that one behind.
+    /// A file appears whole or not at all: until then, a hidden temporary file is in its folder. It is
+    /// removed on failure, interrupt, termination and hangup; only what cannot be caught, such as
+    /// SIGKILL or a power cut, can leave it behind, and any signal where the caller has one of these
+    /// ignored, as `nohup` does, and scripts for what they start with `&`.
+    ///
+    /// A standard stream that is closed, as by `>&-`, is the null device: it is empty, and takes
+    /// everything.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Replace files that exist
@@ -164,7 +174,15 @@ pub(crate) struct Inspect {
     /// The message; `-` or nothing is standard input
     #[arg(value_name = "IN")]
     pub(crate) input: Option<PathBuf>,
+    /// The same, as it is for the other commands
+    #[arg(short, long = "input", value_name = "IN", conflicts_with = "input")]
+    pub(crate) input_flag: Option<PathBuf>,
 }
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  waxseal encrypt -k raw-aes:namespace=app,name=key-1,file=key -i a.tar -o a.sealed
+  waxseal decrypt -k raw-aes:namespace=app,name=key-1,file=key -i a.sealed -o a.tar";
 
 pub(crate) const KEYS: &str = "\
 KEY is one of
@@ -174,8 +192,9 @@ KEY is one of
 
 PADDING is pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512; both
 public= and private= may be given. Namespace and name are written in each
-message, and are how a key is found again. A comma in a value is written %2C
-and a percent sign %25; any other byte may be written so, too.
+message, and are how a key is found again. Values are UTF-8 text. A comma in a
+value is written %2C and a percent sign %25; any other byte may be written so,
+too.
 
 An AES key file holds 16, 24 or 32 bytes. A file of exactly 32, 48 or 64
 hexadecimal digits holds them in that form; otherwise, a file that is exactly
@@ -191,4 +210,5 @@ Exit codes:
   3  not a valid message
   4  no key opens the message, or a key cannot wrap
   5  authentication failed
-  6  refused by policy: commitment, limits, required context";
+  6  refused by policy: commitment, limits, required context
+130  stopped by a signal while a file was written";

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use waxseal::{ApiMisuse, Error, KeyringError, Malformed, PolicyError, UnwrapFailure};
 
 /// Why the command failed, and what helps.
@@ -59,6 +59,13 @@ impl Failure {
         }
     }
 
+    /// Gives another hint.
+    #[must_use]
+    pub(crate) fn hinting(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     /// Names the file that this is about.
     #[must_use]
     pub(crate) fn about(mut self, path: &Path) -> Self {
@@ -87,7 +94,7 @@ impl Failure {
 }
 
 impl Exit {
-    fn code(self) -> ExitCode {
+    pub(crate) fn code(self) -> ExitCode {
         ExitCode::from(match self {
             Self::Io => 1,
             Self::Usage => 2,
@@ -104,6 +111,13 @@ impl From<Error> for Failure {
         let (exit, hint) = match &error {
             Error::ApiMisuse(misuse) => return Self::from_misuse(misuse),
             Error::Io(failure) => return Self::io("reading or writing", failure.get_ref()),
+            Error::InvalidMessage(invalid) if invalid.offset() == 0 && invalid.is_truncation() => {
+                return Self {
+                    exit: Exit::InvalidMessage,
+                    message: "not a valid message: the input is empty".into(),
+                    hint: "check what should have written it; it may have failed".into(),
+                };
+            }
             Error::InvalidMessage(invalid) => (
                 Exit::InvalidMessage,
                 match invalid.reason() {
@@ -137,6 +151,12 @@ impl Failure {
         let hint = match misuse {
             ApiMisuse::Context(_) => {
                 "give fewer or shorter pairs: the format has 65535 bytes for all"
+            }
+            ApiMisuse::Key(why) if why.contains("private key is encrypted") => {
+                "make a copy without encryption: `openssl pkey -in IN -out OUT`"
+            }
+            ApiMisuse::Key(why) if why.contains("certificate") => {
+                "take the public key out of it: `openssl x509 -pubkey -noout -in IN`"
             }
             ApiMisuse::Key(_) => "check the key file; `waxseal keygen` makes a good one",
             ApiMisuse::KeyName { .. } => "give another `namespace=` or `name=` in the key",
@@ -199,14 +219,21 @@ fn policy_hint(error: &PolicyError) -> &'static str {
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
         let help = "`waxseal --help` and `waxseal COMMAND --help` tell what there is";
-        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return Self::usage("there is no command", help);
-        }
         let text = error.render().to_string();
         let first = text.split("\n\n").next().unwrap_or_default();
         let words: Vec<&str> = first.split_whitespace().collect();
         let message = words.join(" ");
         let message = message.strip_prefix("error: ").unwrap_or(&message);
+        let positional = error.kind() == ErrorKind::UnknownArgument
+            && matches!(
+                error.get(ContextKind::InvalidArg),
+                Some(ContextValue::String(argument)) if !argument.starts_with('-')
+            );
+        let takes_input =
+            ["Usage: waxseal encrypt", "Usage: waxseal decrypt"].iter().any(|u| text.contains(u));
+        if positional && takes_input {
+            return Self::usage(message, "name the input with -i");
+        }
         let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
         Self::usage(message, tip.unwrap_or(help))
     }

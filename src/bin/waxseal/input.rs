@@ -83,10 +83,7 @@ impl Input {
         metadata: Option<Metadata>,
     ) -> Result<Self, Failure> {
         if metadata.as_ref().is_some_and(Metadata::is_dir) {
-            return Err(Failure::usage(
-                format!("{name} is a folder"),
-                "give --recursive and a folder as output, or name a file",
-            ));
+            return Err(Failure::usage(format!("{name} is a folder"), "name a file"));
         }
         let path = path.map(Path::to_owned);
         Ok(Self { file, path, name, metadata, bar: None })

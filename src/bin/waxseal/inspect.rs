@@ -12,8 +12,8 @@ use crate::input::Input;
 use crate::output;
 
 pub(crate) fn run(args: &Inspect) -> Result<(), Failure> {
-    let Inspect { json, input } = args;
-    let input = Input::open(input.as_deref())?;
+    let Inspect { json, input, input_flag } = args;
+    let input = Input::open(input.as_deref().or(input_flag.as_deref()))?;
     let name = input.name().to_owned();
     let mut input = Counted { input, len: 0 };
     let header = waxseal::inspect_reader(&mut input);
@@ -116,8 +116,8 @@ impl<'a> Message<'a> {
         for edk in edks {
             let provider = String::from_utf8_lossy(edk.provider_id());
             let name = String::from_utf8_lossy(edk.key_name());
-            let len = edk.ciphertext().len();
-            line(&format!("  {provider:?} {name:?}"), &format!("ciphertext of {len} bytes"));
+            let len = count(edk.ciphertext().len(), "byte");
+            line(&format!("  {provider:?} {name:?}"), &format!("ciphertext of {len}"));
         }
         line("content_type", self.content_type());
         if let Some(frame_len) = frame_len {
@@ -195,6 +195,11 @@ fn ascii(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([count(0, "byte"), count(1, "byte")], ["0 bytes", "1 byte"]);
+    }
 
     #[test]
     fn json_is_printable_ascii() {

@@ -83,7 +83,7 @@ fn load_one(text: &str, files: &mut Vec<PathBuf>) -> Result<Box<dyn LocalKeyring
             Ok(Box::new(keyring?))
         }
         kind => Err(Failure::usage(
-            format!("there is no kind of key `{kind}`"),
+            format!("there is no {}", quoted("kind of key", kind)),
             "write raw-aes:namespace=NS,name=NAME,file=PATH or raw-rsa:...; see `waxseal encrypt --help`",
         )),
     }
@@ -104,7 +104,7 @@ impl<const N: usize> Parameters<N> {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             let Some(parameter) = parameters.iter_mut().find(|known| known.name == name) else {
                 return Err(Failure::usage(
-                    format!("there is no key parameter `{name}`"),
+                    format!("there is no {}", quoted("key parameter", name)),
                     format!(
                         "the parameters are {}; write a comma in a value as %2C",
                         names.join(", ")
@@ -150,6 +150,26 @@ impl Parameter {
     }
 }
 
+/// What is unknown and long could be a key, and messages end up in logs.
+fn quoted(what: &str, text: &str) -> String {
+    if short(text) { format!("{what} `{text}`") } else { format!("such {what}") }
+}
+
+fn short(text: &str) -> bool {
+    text.chars().count() <= MAX_QUOTED
+}
+
+/// Whether this is a key rather than the name of a file.
+fn looks_like_key(name: &Path) -> bool {
+    let Some(text) = name.to_str().map(str::as_bytes) else { return false };
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+    match text.len() {
+        32 | 48 | 64 if text.iter().all(u8::is_ascii_hexdigit) => true,
+        24 | 32 | 44 => text.iter().all(is_base64),
+        _ => false,
+    }
+}
+
 fn path(name: &str, value: String) -> Result<PathBuf, Failure> {
     if value.is_empty() {
         return Err(Failure::usage(
@@ -187,7 +207,10 @@ fn rsa_padding(text: &str) -> Result<RsaPadding, Failure> {
         "oaep-sha512" => RsaPadding::OaepSha512,
         other => {
             return Err(Failure::usage(
-                format!("the key parameter `padding` cannot be `{other}`"),
+                match short(other) {
+                    true => format!("the key parameter `padding` cannot be `{other}`"),
+                    false => "the key parameter `padding` cannot be that".to_owned(),
+                },
                 "use pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512, the same on both sides",
             ));
         }
@@ -237,7 +260,15 @@ fn from_hex<'o>(text: &[u8], out: &'o mut [u8; 32]) -> Option<&'o [u8]> {
 /// A whole key file, in one buffer that never grows: growing would leave copies behind.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let failed = |error| Failure::io(&format!("cannot read the key file {}", shown(path)), &error);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = File::open(path).map_err(|error| {
+        if looks_like_key(path) {
+            return Failure::usage(
+                "there is no key file of that name, which looks like a key itself",
+                "write the key to a file and give its path, and do not use a key that others may have seen",
+            );
+        }
+        failed(error)
+    })?;
     let mut bytes = Zeroizing::new(vec![0; MAX_FILE_LEN]);
     let mut len = 0;
     while let Some(space) = bytes.get_mut(len..).filter(|space| !space.is_empty()) {
@@ -257,6 +288,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     ))
 }
 
+/// The shortest key has 24 characters as text.
+const MAX_QUOTED: usize = 20;
 const AES_KEY_LENS: [usize; 3] = [16, 24, 32];
 /// An RSA key of 8,192 bits takes about 7 KB as PEM, and text may surround it.
 const MAX_FILE_LEN: usize = 64 * 1024;

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
         return Err(Failure::usage("a key is not printed", "name a file with --out"));
     }
     // Whether it may be written comes first: making an RSA key takes seconds.
-    let key_file = Target::file(out, *force, Mode::Secret)?;
+    let key_file = target(out, *force, Mode::Secret)?;
     key_file.check_new()?;
     match kind {
         KeyKind::Aes128 => write(key_file, AesKey::generate_128()?.expose())?.commit(),
@@ -28,9 +28,14 @@ pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
     }
 }
 
+fn target(path: &Path, force: bool, mode: Mode) -> Result<Target, Failure> {
+    Target::file(path, force, mode)
+        .map_err(|failure| failure.hinting("name a new file with --out, in a folder that is there"))
+}
+
 fn rsa(bits: u32, out: &Path, force: bool, key_file: Target) -> Result<(), Failure> {
     let public_path = with_pub(out);
-    let public_file = Target::file(&public_path, force, Mode::Usual)?;
+    let public_file = target(&public_path, force, Mode::Usual)?;
     public_file.check_new()?;
     let private = RsaPrivateKey::generate(bits)?;
     let public = write(public_file, private.public_key()?.to_pem()?.as_bytes())?;

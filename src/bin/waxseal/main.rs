@@ -11,6 +11,7 @@ mod keygen;
 mod manual;
 mod output;
 mod tree;
+mod unfinished;
 
 use std::process::ExitCode;
 
@@ -18,22 +19,28 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::args::{Cli, Command};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn run() -> Result<(), Failure> {
+fn run() -> Result<ExitCode, Failure> {
     let command = match Cli::try_parse() {
         Ok(Cli { command }) => command,
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
-            return error.print().map_err(|error| output::stdout_failed(&error));
+            let printed = error.print().map_err(|error| output::stdout_failed(&error));
+            return printed.map(|()| ExitCode::SUCCESS);
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // To standard error: nobody asked for it. If nobody listens, the exit code has to do.
+            let _ = error.print();
+            return Ok(Exit::Usage.code());
         }
         Err(error) => return Err(Failure::from(error)),
     };
@@ -44,5 +51,6 @@ fn run() -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

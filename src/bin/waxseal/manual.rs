@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use crate::args::{Cli, EXIT_CODES, KEYS};
+use crate::args::{Cli, EXAMPLES, EXIT_CODES, KEYS};
 use crate::failure::Failure;
 use crate::output;
 
@@ -45,7 +45,7 @@ fn render() -> io::Result<String> {
             .replace(".SH OPTIONS", ".PP");
         page.extend_from_slice(section.as_bytes());
     }
-    for (name, text) in [("KEYS", KEYS), ("EXIT STATUS", EXIT_CODES)] {
+    for (name, text) in [("EXAMPLES", EXAMPLES), ("KEYS", KEYS), ("EXIT STATUS", EXIT_CODES)] {
         let mut section = Roff::new();
         // Their lines are laid out already.
         section.control("SH", [name]).control("nf", []).text([roman(text)]).control("fi", []);

@@ -4,10 +4,9 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::failure::{Failure, shown};
 use crate::input::Input;
+use crate::unfinished::Unfinished;
 
 /// Where the output should go; nothing was written yet.
 #[derive(Debug)]
@@ -28,10 +27,20 @@ pub(crate) enum Mode {
 impl Target {
     /// Refuses what is there and no file.
     pub(crate) fn file(path: &Path, force: bool, mode: Mode) -> Result<Self, Failure> {
+        if path.is_symlink() {
+            return Err(link(path));
+        }
         if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(Failure::refused(
                 format!("{} exists and is no file", shown(path)),
                 "name a new file, or leave -o out and redirect standard output",
+            ));
+        }
+        let text = path.as_os_str().as_encoded_bytes();
+        if text.last().is_some_and(|last| std::path::is_separator(char::from(*last))) {
+            return Err(Failure::refused(
+                format!("{} is not there, or is no folder", shown(path)),
+                "make the folder first, or name a file",
             ));
         }
         Ok(Self::File { path: path.to_owned(), force, mode })
@@ -92,11 +101,7 @@ impl Target {
                 Ok(Output::Stdout(clone_stdout().map_err(|error| stdout_failed(&error))?))
             }
             Self::File { path, force, mode } => {
-                let folder = folder(&path);
-                let temporary = tempfile::Builder::new()
-                    .prefix(".waxseal-")
-                    .suffix(".tmp")
-                    .tempfile_in(folder)
+                let temporary = Unfinished::create_in(folder(&path))
                     .map_err(|error| cannot_write(&path, &error))?;
                 Ok(Output::File { temporary, path, force, mode })
             }
@@ -108,7 +113,7 @@ impl Target {
 #[derive(Debug)]
 pub(crate) enum Output {
     Stdout(File),
-    File { temporary: NamedTempFile, path: PathBuf, force: bool, mode: Mode },
+    File { temporary: Unfinished, path: PathBuf, force: bool, mode: Mode },
 }
 
 impl Output {
@@ -119,6 +124,7 @@ impl Output {
             Self::Stdout(_) => Ok(()),
             Self::File { temporary, path, force, mode } => commit(temporary, &path, force, mode)
                 .map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists if path.is_symlink() => link(&path),
                     io::ErrorKind::AlreadyExists if !force => exists(&path),
                     _ => cannot_write(&path, &error),
                 }),
@@ -161,38 +167,35 @@ pub(crate) fn stdout_failed(error: &io::Error) -> Failure {
     Failure::io("cannot write to standard output", error)
 }
 
-fn commit(temporary: NamedTempFile, path: &Path, force: bool, mode: Mode) -> io::Result<()> {
-    if mode == Mode::Usual {
-        set_usual_mode(&temporary, path)?;
+fn commit(temporary: Unfinished, path: &Path, force: bool, mode: Mode) -> io::Result<()> {
+    set_mode(temporary.file()?, path, mode)?;
+    temporary.file()?.sync_all()?;
+    if path.is_symlink() {
+        // It came in between.
+        return Err(io::ErrorKind::AlreadyExists.into());
     }
-    temporary.as_file().sync_all()?;
-    let result = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-    result.map(drop).map_err(|error| error.error)
+    temporary.persist(path, force)
 }
 
 /// Gives the mode of the file that is replaced, or the one that any new file there would have.
 #[cfg(unix)]
-fn set_usual_mode(temporary: &NamedTempFile, path: &Path) -> io::Result<()> {
+fn set_mode(file: &File, path: &Path, mode: Mode) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let replaced = path.symlink_metadata().ok().filter(Metadata::is_file);
-    let permissions = match replaced {
-        Some(replaced) => fs::Permissions::from_mode(replaced.permissions().mode() & 0o777),
-        // There is no other way to ask for the mask than to change it, which is the whole process's.
-        None => tempfile::Builder::new()
-            .prefix(".waxseal-")
-            .suffix(".tmp")
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder(path))?
-            .as_file()
-            .metadata()?
-            .permissions(),
+    let permissions = match (mode, replaced) {
+        // The mask may have taken some of it away.
+        (Mode::Secret, _) => fs::Permissions::from_mode(0o600),
+        (Mode::Usual, Some(replaced)) => {
+            fs::Permissions::from_mode(replaced.permissions().mode() & 0o777)
+        }
+        (Mode::Usual, None) => Unfinished::usual_permissions_in(folder(path))?,
     };
-    temporary.as_file().set_permissions(permissions)
+    file.set_permissions(permissions)
 }
 
 #[cfg(not(unix))]
-fn set_usual_mode(_: &NamedTempFile, _: &Path) -> io::Result<()> {
+fn set_mode(_: &File, _: &Path, _: Mode) -> io::Result<()> {
     Ok(())
 }
 
@@ -207,8 +210,22 @@ fn exists(path: &Path) -> Failure {
     )
 }
 
+/// What is replaced would be the link, and never what it leads to.
+fn link(path: &Path) -> Failure {
+    Failure::refused(
+        format!("{} is a symbolic link", shown(path)),
+        "name the file it points to, or leave -o out",
+    )
+}
+
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::io(&format!("cannot write {}", shown(path)), error)
+    let what = format!("cannot write {}", shown(path));
+    let text = error.to_string();
+    // The name of the temporary file tells nobody anything.
+    match text.split_once(" at path \"") {
+        Some((text, _)) => Failure::io(&what, &io::Error::new(error.kind(), text)),
+        None => Failure::io(&what, error),
+    }
 }
 
 fn refuse_terminal(is_terminal: bool) -> Result<(), Failure> {
@@ -288,6 +305,20 @@ mod tests {
         assert!(output.commit().is_err());
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_came_in_between_is_not_replaced() {
+        for force in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            let output = Target::file(&path, force, Mode::Usual).unwrap().create().unwrap();
+            std::os::unix::fs::symlink("missing", &path).unwrap();
+            assert!(output.commit().is_err());
+            assert!(path.is_symlink());
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 
     #[cfg(unix)]

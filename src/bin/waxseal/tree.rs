@@ -9,6 +9,7 @@ use crate::args::Files;
 use crate::failure::{Failure, printable, shown};
 use crate::input::Input;
 use crate::output::{Mode, Target};
+use crate::unfinished;
 
 /// Does `one` for each input, up to the first failure.
 pub(crate) fn each_file(
@@ -39,7 +40,12 @@ pub(crate) fn each_file(
             "leave it out, or name a folder with -o",
         ));
     }
-    let source = Input::open(input)?;
+    let source = Input::open(input).map_err(|failure| match input {
+        Some(path) if path.is_dir() => {
+            failure.hinting("give --recursive and a folder as output, or name a file")
+        }
+        _ => failure,
+    })?;
     let target = match (folder, output) {
         (Some(folder), _) => {
             let name = input.and_then(Path::file_name).ok_or_else(|| {
@@ -105,6 +111,8 @@ impl Names<'_> {
                 let kind = entry.file_type().map_err(|error| cannot_read(&path, error))?;
                 if kind.is_dir() {
                     inner.push((path, target.join(entry.file_name())));
+                } else if unfinished::is_name(&entry.file_name()) {
+                    skipped(&path, "the temporary file of another output");
                 } else if kind.is_file() {
                     let output = target.join(self.output(entry.file_name()));
                     Input::open(Some(&path))
@@ -114,9 +122,7 @@ impl Names<'_> {
                         .map_err(|failure| failure.about(&path))?;
                 } else {
                     let why = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
-                    let line = format!("waxseal: skipped {}, which is {why}", shown(&path));
-                    // If nobody listens, there is nothing to be done.
-                    let _ = writeln!(io::stderr(), "{}", printable(&line));
+                    skipped(&path, why);
                 }
             }
             folders.extend(inner.into_iter().rev());
@@ -125,16 +131,37 @@ impl Names<'_> {
     }
 }
 
+fn skipped(path: &Path, why: &str) {
+    let line = format!("waxseal: skipped {}, which is {why}", shown(path));
+    // If nobody listens, there is nothing to be done.
+    let _ = writeln!(io::stderr(), "{}", printable(&line));
+}
+
 /// Refuses an output that would be found again as input. The output need not exist.
 fn check_outside(root: &Path, to: &Path) -> Result<(), Failure> {
     let existing = to.ancestors().find_map(|path| {
         fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     });
-    if existing.is_some_and(|existing| existing.starts_with(root)) {
+    if existing.is_some_and(|existing| {
+        existing.starts_with(root) || existing.ancestors().any(|path| is_same(root, path))
+    }) {
         return Err(Failure::usage(
             format!("the output folder {} is inside the input folder", shown(to)),
             "name a folder outside of it",
         ));
     }
     Ok(())
+}
+
+/// Whether these are the same folder, which may be mounted in two places.
+#[cfg(unix)]
+fn is_same(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    place(a).is_some_and(|a| place(b) == Some(a))
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Path, _: &Path) -> bool {
+    false
 }

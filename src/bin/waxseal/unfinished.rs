@@ -1,0 +1,162 @@
+//! Temporary files: whatever ends the process, no plaintext stays in them.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use tempfile::NamedTempFile;
+
+/// A file under a hidden name. Dropped before [`persist`](Self::persist), it is emptied and removed:
+/// where it cannot be removed, because its folder was renamed, nothing is in it.
+#[derive(Debug)]
+pub(crate) struct Unfinished(Option<NamedTempFile>);
+
+impl Unfinished {
+    pub(crate) fn create_in(folder: &Path) -> io::Result<Self> {
+        catch_signals();
+        let mut all = all();
+        let temporary = builder().tempfile_in(folder)?;
+        let file = temporary.as_file().try_clone()?;
+        all.push(Entry { path: temporary.path().to_owned(), file });
+        Ok(Self(Some(temporary)))
+    }
+
+    /// What a new file in this folder may be used for. There is no other way to ask for the mask than to
+    /// change it, which is the whole process's.
+    #[cfg(unix)]
+    pub(crate) fn usual_permissions_in(folder: &Path) -> io::Result<std::fs::Permissions> {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let _signals_wait = all();
+        let probe =
+            builder().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
+        Ok(probe.as_file().metadata()?.permissions())
+    }
+
+    pub(crate) fn file(&self) -> io::Result<&File> {
+        self.0.as_ref().map(NamedTempFile::as_file).ok_or_else(gone)
+    }
+
+    /// Gives it its name.
+    pub(crate) fn persist(mut self, path: &Path, force: bool) -> io::Result<()> {
+        // A signal waits until it is one or the other.
+        let mut all = all();
+        let temporary = self.0.take().ok_or_else(gone)?;
+        all.retain(|entry| entry.path != temporary.path());
+        let result =
+            if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
+        result.map(drop).map_err(|failed| {
+            empty(failed.file.as_file());
+            failed.error
+        })
+    }
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_mut().ok_or_else(gone)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().ok_or_else(gone)?.flush()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let Some(temporary) = self.0.take() else { return };
+        let mut all = all();
+        empty(temporary.as_file());
+        all.retain(|entry| entry.path != temporary.path());
+        // Removed while signals still wait.
+        drop(temporary);
+    }
+}
+
+/// Whether a file of this name is one of these, perhaps of another process.
+pub(crate) fn is_name(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
+}
+
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    builder
+}
+
+/// All that are there now.
+static ALL: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+
+struct Entry {
+    path: PathBuf,
+    file: File,
+}
+
+fn all() -> MutexGuard<'static, Vec<Entry>> {
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on, a signal that ends the process first removes what is unfinished.
+fn catch_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let handler = || {
+            // Held until the end, so that nothing new comes.
+            let all = all();
+            for entry in &*all {
+                empty(&entry.file);
+                let _ = std::fs::remove_file(&entry.path);
+            }
+            std::process::exit(INTERRUPTED);
+        };
+        // It fails where the caller has one of these signals ignored, as `nohup` does. That has to stay so,
+        // and a handler for the others alone cannot be had without unsafe code.
+        let _ = ctrlc::try_set_handler(handler);
+    });
+}
+
+/// If it cannot be done, removing it has to do.
+fn empty(file: &File) {
+    let _ = file.set_len(0);
+}
+
+/// Nobody uses it after the end.
+fn gone() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+const PREFIX: &str = ".waxseal-";
+const SUFFIX: &str = ".tmp";
+/// What shells give for an interrupt.
+const INTERRUPTED: i32 = 130;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_stays_in_a_renamed_folder() {
+        let outer = tempfile::tempdir().unwrap();
+        for persisted in [true, false] {
+            let before = outer.path().join("before");
+            let after = outer.path().join(format!("after-{persisted}"));
+            std::fs::create_dir(&before).unwrap();
+            let mut unfinished = Unfinished::create_in(&before).unwrap();
+            unfinished.write_all(b"plaintext").unwrap();
+            std::fs::rename(&before, &after).unwrap();
+            if persisted {
+                assert!(unfinished.persist(&before.join("out"), false).is_err());
+            } else {
+                drop(unfinished);
+            }
+            let left: Vec<_> = std::fs::read_dir(&after).unwrap().collect();
+            let [Ok(left)] = &left[..] else { panic!("{left:?}") };
+            assert_eq!(left.metadata().unwrap().len(), 0);
+        }
+        assert!(all().iter().all(|entry| !entry.path.starts_with(outer.path())));
+    }
+}
