@@ -104,8 +104,8 @@ pub(crate) struct Decrypt {
     #[arg(long, value_name = "JSON")]
     pub(crate) context_file: Option<PathBuf>,
     /// Refuse messages with longer frames (or a longer unframed body) than N bytes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_frame_length: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_frame_length: Option<u64>,
     /// Verify everything before anything goes to standard output
     ///
     /// Without it, each frame goes there as soon as it is verified, and only exit code 0 says that the

@@ -47,7 +47,7 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
     let (context, names) = context::to_require(context, context_file.as_deref())?;
     let mut policy = policy(limits);
     if let Some(limit) = *max_frame_length {
-        policy = policy.max_frame_len(limit.into());
+        policy = policy.max_frame_len(limit);
     }
     let keys = key::load(keys)?;
     let read = read_files(&keys, context_file);
