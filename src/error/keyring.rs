@@ -1,0 +1,148 @@
+//! Data keys that could not be had.
+
+use std::fmt;
+
+use super::excerpt::{MAX_NAMES, more};
+use super::{ContextError, Error};
+
+/// No data key could be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// No encrypted data key could be opened: every attempt, and what the message offers.
+    #[error("no keyring opens the message: {}", NoDataKey { attempts, offered })]
+    NoDataKey {
+        /// What was tried; empty when no keyring matched anything in the message.
+        attempts: Vec<Attempt>,
+        /// Names of the encrypted data keys in the message, in order.
+        offered: Vec<String>,
+    },
+    /// A keyring could not wrap the data key. [`KeyringError::wrap`] makes one.
+    #[error("{keyring} could not wrap the data key: {reason}")]
+    #[non_exhaustive]
+    Wrap {
+        /// The keyring's description.
+        keyring: String,
+        /// Why.
+        reason: String,
+        /// What was behind it, if a service or device failed.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl KeyringError {
+    /// Says which keyring could not wrap the data key, and why.
+    pub fn wrap(keyring: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Wrap { keyring: keyring.into(), reason: reason.into(), source: None }
+    }
+
+    /// The same, with what failed behind it.
+    pub fn wrap_source(
+        keyring: impl Into<String>,
+        reason: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Wrap { keyring: keyring.into(), reason: reason.into(), source: Some(source.into()) }
+    }
+}
+
+/// One encrypted data key that a keyring took for its own and could not open.
+///
+/// ```
+/// use waxseal::{AesKey, Error, KeyringError, RawAesKeyring};
+///
+/// let ours = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let namesake = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+/// let message = waxseal::encrypt(b"hello", &ours).now()?;
+/// let Err(Error::Keyring(KeyringError::NoDataKey { attempts, .. })) =
+///     waxseal::decrypt(&message, &namesake).now()
+/// else {
+///     panic!("another key opened the message");
+/// };
+/// assert_eq!(attempts.len(), 1);
+/// assert_eq!(attempts[0].index, 0);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The keyring's description.
+    pub keyring: String,
+    /// Which encrypted data key, counted from 0 in the order of the message.
+    pub index: usize,
+    /// Why it failed.
+    pub failure: UnwrapFailure,
+}
+
+impl Attempt {
+    /// Describes one failed attempt.
+    pub fn new(keyring: impl Into<String>, index: usize, failure: UnwrapFailure) -> Self {
+        Self { keyring: keyring.into(), index, failure }
+    }
+}
+
+/// Why an encrypted data key that matches a keyring could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnwrapFailure {
+    /// The encrypted data key is not of the form that this keyring writes.
+    #[error("it is malformed ({0})")]
+    Malformed(&'static str),
+    /// The keyring has only a public key.
+    #[error("the keyring has no private key")]
+    NoPrivateKey,
+    /// A service or device behind the keyring failed.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+    /// The wrapping key or the encryption context is not the one that wrapped it.
+    #[error("the wrapping key or the encryption context differs, or it was changed")]
+    Unauthentic,
+    /// It opened, but to a data key that does not fit the suite.
+    #[error("it holds {found} bytes, but the suite needs {expected}")]
+    WrongLen {
+        /// Bytes that the suite needs.
+        expected: usize,
+        /// Bytes found.
+        found: usize,
+    },
+}
+
+/// So that `?` works while a data key is opened.
+impl From<Error> for UnwrapFailure {
+    fn from(error: Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// So that `?` works while a data key is opened.
+impl From<ContextError> for UnwrapFailure {
+    fn from(error: ContextError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+struct NoDataKey<'a> {
+    attempts: &'a [Attempt],
+    offered: &'a [String],
+}
+
+impl fmt::Display for NoDataKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.attempts.is_empty() {
+            f.write_str("none has a key that it asks for")?;
+        }
+        for (i, attempt) in self.attempts.iter().take(MAX_NAMES).enumerate() {
+            let Attempt { keyring, index, failure } = attempt;
+            let separator = if i == 0 { "" } else { "; " };
+            write!(
+                f,
+                "{separator}{keyring} tried encrypted data key {}: {failure}",
+                index.saturating_add(1)
+            )?;
+        }
+        more(f, self.attempts.len())?;
+        let offered = self.offered.get(..MAX_NAMES).unwrap_or(self.offered);
+        write!(f, "; it asks for {}", offered.join(", "))?;
+        more(f, self.offered.len())
+    }
+}

@@ -1,0 +1,71 @@
+//! Messages that are valid, but not allowed.
+
+use super::Error;
+use super::excerpt::{Excerpt, Names};
+
+/// Valid, but not allowed; each names the setting that would allow it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The commitment policy forbids this suite.
+    #[error("commitment policy {policy} does not allow to {action} with suite {suite}")]
+    Commitment {
+        /// The policy in force.
+        policy: &'static str,
+        /// "encrypt" or "decrypt".
+        action: &'static str,
+        /// The suite's name.
+        suite: &'static str,
+    },
+    /// The header's value for a required context key is another one.
+    #[error("the encryption context has another value for `{}` than the one required", Excerpt(.key.as_bytes()))]
+    ContextMismatch {
+        /// The key.
+        key: String,
+    },
+    /// A required context key is not in the header.
+    #[error("the encryption context has no `{}`, which is required", Excerpt(.key.as_bytes()))]
+    ContextMissing {
+        /// The key.
+        key: String,
+    },
+    /// Required pairs are not in the header, and with them the message does not verify: most likely it
+    /// was not made with them.
+    #[error(
+        "the message does not verify with {}, which the header does not have but which is required",
+        Names(keys)
+    )]
+    ContextNotAuthenticated {
+        /// The keys of all such pairs.
+        keys: Vec<String>,
+        /// What failed when it was taken as authenticated but not stored.
+        source: Box<Error>,
+    },
+    /// A frame, or the unframed body, is longer than the limit.
+    #[error("frames of {found} bytes are longer than `max_frame_len` = {limit}")]
+    FrameLen {
+        /// Stated length in bytes.
+        found: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The header is longer than the limit.
+    #[error("the header is longer than `max_header_len` = {limit} bytes")]
+    HeaderLen {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The message is signed, and signed messages may not be streamed.
+    #[error(
+        "the message is signed, and `signed_streaming` refuses to release what is not verified to the end"
+    )]
+    SignedStreaming,
+    /// There are more encrypted data keys than the limit.
+    #[error("{found} encrypted data keys are more than `max_encrypted_data_keys` = {limit}")]
+    TooManyEncryptedDataKeys {
+        /// How many there are.
+        found: usize,
+        /// The limit.
+        limit: u16,
+    },
+}
