@@ -36,6 +36,7 @@ impl Input {
 
     /// Room for more, once everything is used.
     fn space(&mut self) -> &mut [u8] {
+        debug_assert!(self.unused().is_empty(), "input was dropped");
         self.start = 0;
         self.end = 0;
         &mut self.bytes
@@ -255,10 +256,7 @@ impl<R, S: Shell<R>> FromDecryptor for Source<R, S> {
     type Output = S;
 
     fn from_decryptor(self, decryptor: Decryptor) -> S {
-        let Self { inner, mut input, shell: _ } = self;
-        if input.unused().is_empty() {
-            input.fit_frames(decryptor.header().parsed().content_type());
-        }
+        let Self { inner, input, shell: _ } = self;
         S::assemble(inner, decryptor, Unused(input))
     }
 }
