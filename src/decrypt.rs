@@ -204,7 +204,7 @@ impl Decryptor {
             ContentType::Unframed => (0, State::Unframed),
         };
         Self {
-            opener: FrameOpener::new(content, header.header.message_id.clone(), frame_len),
+            opener: FrameOpener::new(content, &header.header.message_id, frame_len),
             offset: header.header.len,
             header,
             transcript,

@@ -277,7 +277,7 @@ impl Encryptor {
         let (unstored, stored) = context.partition(|key| required_context_keys.contains(key));
         let mut header = Header {
             suite,
-            message_id: message_id.clone(),
+            message_id,
             context: stored,
             encrypted_data_keys,
             content_type: ContentType::Framed { frame_len },
@@ -294,12 +294,13 @@ impl Encryptor {
         HeaderAuth { iv, tag }.encode(suite.message_version(), &mut bytes);
         policy.check_header_len(bytes.len())?;
         header.len = to_u64(bytes.len());
+        let sealer = FrameSealer::new(content, &header.message_id, frame_len);
         let mut transcript = Transcript::new(suite, signing_key);
         transcript.update(&bytes);
         Ok(Self {
             header,
             context,
-            sealer: FrameSealer::new(content, message_id, frame_len),
+            sealer,
             transcript,
             sequence_number: 1,
             plaintext: SecretBuffer::default(),

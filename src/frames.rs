@@ -36,13 +36,13 @@ use crate::message::{FrameKind, to_u64, to_usize};
 /// Spec: message-body, "Framed Data"; encrypt, "Construct a frame".
 pub struct FrameSealer {
     key: GcmKey,
-    message_id: Vec<u8>,
+    aads: FrameAads,
     frame_len: u32,
 }
 
 impl FrameSealer {
-    pub(crate) fn new(key: GcmKey, message_id: Vec<u8>, frame_len: u32) -> Self {
-        Self { key, message_id, frame_len }
+    pub(crate) fn new(key: GcmKey, message_id: &[u8], frame_len: u32) -> Self {
+        Self { key, aads: FrameAads::new(message_id), frame_len }
     }
 
     /// Bytes of content in a regular frame.
@@ -81,7 +81,7 @@ impl FrameSealer {
             return Err(ApiMisuse::TooManyFrames { frame_len: self.frame_len }.into());
         }
         let iv = frame_iv(sequence_number);
-        let aad = BodyAad::frame(&self.message_id, kind, sequence_number, content_len.into());
+        let aad = self.aads.of(kind).numbered(sequence_number, content_len.into());
         let (prefix, sealed) = out.split_at_mut(kind.prefix_len());
         FramePrefix { kind, sequence_number, iv, content_len }.encode(prefix);
         self.key
@@ -118,13 +118,13 @@ impl FrameSealer {
 /// Spec: message-body, "Framed Data"; decrypt, "Decrypt the message body".
 pub struct FrameOpener {
     key: GcmKey,
-    message_id: Vec<u8>,
+    aads: FrameAads,
     frame_len: u32,
 }
 
 impl FrameOpener {
-    pub(crate) fn new(key: GcmKey, message_id: Vec<u8>, frame_len: u32) -> Self {
-        Self { key, message_id, frame_len }
+    pub(crate) fn new(key: GcmKey, message_id: &[u8], frame_len: u32) -> Self {
+        Self { key, aads: FrameAads::new(message_id), frame_len }
     }
 
     /// Bytes of content in a regular frame.
@@ -174,7 +174,7 @@ impl FrameOpener {
     ) -> Result<(), Error> {
         let FramePrefix { kind, sequence_number, iv, content_len } = prefix;
         check_buffer("the output", (*content_len).into(), out.len())?;
-        let aad = BodyAad::frame(&self.message_id, *kind, *sequence_number, (*content_len).into());
+        let aad = self.aads.of(*kind).numbered(*sequence_number, (*content_len).into());
         let stage = Stage::Frame(*sequence_number);
         let sealed = frame.get(kind.prefix_len()..).unwrap_or_default();
         self.open_sealed(iv, &aad, sealed, out).map_err(|()| Error::Unauthentic(stage))
@@ -187,7 +187,7 @@ impl FrameOpener {
         sealed: &[u8],
         out: &mut [u8],
     ) -> Result<(), Error> {
-        let aad = BodyAad::unframed(&self.message_id, prefix.content_len);
+        let aad = self.aads.unframed.numbered(1, prefix.content_len);
         self.open_sealed(&prefix.iv, &aad, sealed, out)
             .map_err(|()| Error::Unauthentic(Stage::Body))
     }
@@ -201,6 +201,31 @@ impl FrameOpener {
     ) -> Result<(), ()> {
         let (ciphertext, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(())?;
         self.key.open(iv, aad.as_bytes(), ciphertext, tag, out).map_err(|_| ())
+    }
+}
+
+/// What the pieces of one message are authenticated with, but for their numbers. Putting it together
+/// once per message instead of once per frame shows with short frames.
+struct FrameAads {
+    regular: BodyAad,
+    last: BodyAad,
+    unframed: BodyAad,
+}
+
+impl FrameAads {
+    fn new(message_id: &[u8]) -> Self {
+        Self {
+            regular: BodyAad::frames(message_id, FrameKind::Regular),
+            last: BodyAad::frames(message_id, FrameKind::Final),
+            unframed: BodyAad::unframed(message_id),
+        }
+    }
+
+    fn of(&self, kind: FrameKind) -> BodyAad {
+        match kind {
+            FrameKind::Regular => self.regular,
+            FrameKind::Final => self.last,
+        }
     }
 }
 

@@ -211,7 +211,7 @@ impl FixedMessage {
             derive_keys(suite, &data_key, &message_id).expect("all lengths fit");
         let header = Header {
             suite,
-            message_id: message_id.clone(),
+            message_id,
             context: EncryptionContext::from([("a", "b")]),
             encrypted_data_keys: vec![EncryptedDataKey::new("fuzzing", "key", b"")],
             content_type: ContentType::Framed { frame_len: FRAME_LEN },
@@ -224,7 +224,7 @@ impl FixedMessage {
         HeaderAuth { iv, tag }.encode(suite.message_version(), &mut bytes);
         let mut parts = vec![0..bytes.len()];
         let layout = FrameLayout::new(to_u64(bytes.len()), FRAME_LEN).expect("it is not 0");
-        let sealer = FrameSealer::new(content, message_id, FRAME_LEN);
+        let sealer = FrameSealer::new(content, &header.message_id, FRAME_LEN);
         let len = to_u64(plaintext.len());
         for n in 1..=layout.frame_count(len).expect("they are few") {
             let span = layout.frame(n, len).expect("there is such a frame");

@@ -149,41 +149,51 @@ impl UnframedPrefix {
 /// ```
 ///
 /// Spec: message-body-aad.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyAad {
     bytes: [u8; MAX_AAD_LEN],
-    len: usize,
+    /// Where the two numbers start, which end it.
+    numbers: usize,
 }
 
 impl BodyAad {
-    pub(crate) fn frame(
-        message_id: &[u8],
-        kind: FrameKind,
-        sequence_number: u32,
-        len: u64,
-    ) -> Self {
+    /// For all frames of a kind; [`numbered`](Self::numbered) makes it that of one.
+    pub(crate) fn frames(message_id: &[u8], kind: FrameKind) -> Self {
         let content: &[u8] = match kind {
             FrameKind::Regular => b"AWSKMSEncryptionClient Frame",
             FrameKind::Final => b"AWSKMSEncryptionClient Final Frame",
         };
-        Self::new(message_id, content, sequence_number, len)
+        Self::new(message_id, content)
     }
 
-    pub(crate) fn unframed(message_id: &[u8], len: u64) -> Self {
-        Self::new(message_id, b"AWSKMSEncryptionClient Single Block", 1, len)
+    /// For an unframed body, whose number is 1.
+    pub(crate) fn unframed(message_id: &[u8]) -> Self {
+        Self::new(message_id, b"AWSKMSEncryptionClient Single Block")
+    }
+
+    /// For one piece.
+    pub(crate) fn numbered(mut self, sequence_number: u32, len: u64) -> Self {
+        let to = self.bytes.get_mut(self.numbers..).unwrap_or_default();
+        if let Some((to, rest)) = to.split_first_chunk_mut() {
+            *to = sequence_number.to_be_bytes();
+            if let Some(to) = rest.first_chunk_mut() {
+                *to = len.to_be_bytes();
+            }
+        }
+        self
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        self.bytes.get(..self.numbers.saturating_add(NUMBERS_LEN)).unwrap_or_default()
     }
 
-    fn new(message_id: &[u8], content: &[u8], sequence_number: u32, len: u64) -> Self {
-        let mut aad = Self { bytes: [0; MAX_AAD_LEN], len: 0 };
-        for part in [message_id, content, &sequence_number.to_be_bytes(), &len.to_be_bytes()] {
-            let end = aad.len.saturating_add(part.len());
-            if let Some(to) = aad.bytes.get_mut(aad.len..end) {
+    fn new(message_id: &[u8], content: &[u8]) -> Self {
+        let mut aad = Self { bytes: [0; MAX_AAD_LEN], numbers: 0 };
+        for part in [message_id, content] {
+            let end = aad.numbers.saturating_add(part.len());
+            if let Some(to) = aad.bytes.get_mut(aad.numbers..end) {
                 to.copy_from_slice(part);
-                aad.len = end;
+                aad.numbers = end;
             }
         }
         aad
@@ -202,8 +212,10 @@ pub(crate) const UNFRAMED_PREFIX_LEN: usize = IV_LEN + 8;
 /// The most that AES-GCM encrypts under one IV.
 const MAX_UNFRAMED_LEN: u64 = (1 << 36) - 32;
 const FINAL_MARKER: [u8; 4] = [0xff; 4];
+/// Sequence number and content length.
+const NUMBERS_LEN: usize = 4 + 8;
 /// A 32-byte message id, the longest content string, and the two numbers.
-const MAX_AAD_LEN: usize = 32 + 35 + 4 + 8;
+const MAX_AAD_LEN: usize = 32 + 35 + NUMBERS_LEN;
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (array, rest) = bytes.split_first_chunk()?;
@@ -238,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_longest_aad_fits() {
-        let aad = BodyAad::unframed(&[9; 32], 5);
+        let aad = BodyAad::unframed(&[9; 32]).numbered(1, 5);
         assert_eq!(aad.as_bytes().len(), MAX_AAD_LEN);
         assert!(aad.as_bytes().ends_with(b"Single Block\0\0\0\x01\0\0\0\0\0\0\0\x05"));
     }

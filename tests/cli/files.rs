@@ -245,30 +245,59 @@ fn a_long_input_shows_progress_on_a_terminal() {
     assert_eq!(encrypt("short"), Some((0, String::new())));
 }
 
-#[cfg(unix)]
+/// Starts to decrypt to a file, with these signals as they are by default and others ignored; gives the
+/// command once its temporary file is there, and what must stay open to keep it waiting.
+#[cfg(target_os = "linux")]
+fn half_way(folder: &Folder, signals: &[&str]) -> (std::process::Child, std::process::ChildStdin) {
+    let message = message(&[7; 1000], UNSIGNED, &[]);
+    let mut command = Command::new("env");
+    command.args(signals).arg(PROGRAM).args(["decrypt", "-k", KEY, "-o", "out"]);
+    command.current_dir(folder.0.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&message[..message.len() - 100]).unwrap();
+    let mut waits = 0;
+    while folder.names().is_empty() {
+        assert!(waits < 6000, "no temporary file");
+        waits += 1;
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    (child, pipe)
+}
+
+#[cfg(target_os = "linux")]
+fn kill(signal: &str, child: &std::process::Child) {
+    let kill = format!("kill -{signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn a_signal_leaves_nothing() {
-    for signal in ["INT", "TERM", "HUP"] {
+    for signal in ["INT", "TERM", "HUP", "QUIT"] {
         let folder = Folder::new();
-        let message = message(&[7; 1000], UNSIGNED, &[]);
-        let mut command = folder.command(&["decrypt", "-k", KEY, "-o", "out"]);
-        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut pipe = child.stdin.take().unwrap();
-        pipe.write_all(&message[..message.len() - 100]).unwrap();
-        let mut waits = 0;
-        while folder.names().is_empty() {
-            assert!(waits < 6000, "no temporary file");
-            waits += 1;
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        let pid = child.id().to_string();
-        let kill = format!("kill -{signal} {pid}");
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(130), "{signal}");
+        let (mut child, pipe) = half_way(&folder, &["--default-signal=INT,TERM,HUP,QUIT"]);
+        kill(signal, &child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
         assert_eq!(folder.names(), [""; 0], "{signal}");
         drop(pipe);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let folder = Folder::new();
+    let signals = ["--default-signal=INT,TERM", "--ignore-signal=HUP"];
+    let (mut child, pipe) = half_way(&folder, &signals);
+    kill("HUP", &child);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(child.try_wait().unwrap(), None);
+    // The others are caught all the same.
+    kill("TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(folder.names(), [""; 0]);
+    drop(pipe);
 }
 
 #[test]

@@ -148,9 +148,8 @@ pub(crate) struct Files {
     /// The output; `-` or nothing is standard output
     ///
     /// A file appears whole or not at all: until then, a hidden temporary file is in its folder. It is
-    /// removed on failure, interrupt, termination and hangup; only what cannot be caught, such as
-    /// SIGKILL or a power cut, can leave it behind, and any signal where the caller has one of these
-    /// ignored, as `nohup` does, and scripts for what they start with `&`.
+    /// removed on failure, interrupt, quit, termination and hangup; only what cannot be caught, such
+    /// as SIGKILL or a power cut, can leave it behind.
     ///
     /// A standard stream that is closed, as by `>&-`, is the null device: it is empty, and takes
     /// everything.

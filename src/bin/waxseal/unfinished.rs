@@ -99,23 +99,48 @@ fn all() -> MutexGuard<'static, Vec<Entry>> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on, a signal that ends the process first removes what is unfinished.
+/// From now on, a signal that ends the process first removes what is unfinished. Signals that the caller
+/// has ignored, as `nohup` does, stay ignored.
+#[cfg(unix)]
 fn catch_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let handler = || {
-            // Held until the end, so that nothing new comes.
-            let all = all();
-            for entry in &*all {
-                empty(&entry.file);
-                let _ = std::fs::remove_file(&entry.path);
+        let ignored = ignored_signals();
+        let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
+            .into_iter()
+            .filter(|signal| ignored & signal_bit(*signal) == 0);
+        // If they cannot be caught, the file is as safe as its mode.
+        let Ok(mut signals) = signal_hook::iterator::Signals::new(caught) else { return };
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                // Held until the end, so that nothing new comes.
+                let all = all();
+                for entry in &*all {
+                    empty(&entry.file);
+                    let _ = std::fs::remove_file(&entry.path);
+                }
+                std::process::exit(INTERRUPTED);
             }
-            std::process::exit(INTERRUPTED);
-        };
-        // It fails where the caller has one of these signals ignored, as `nohup` does. That has to stay so,
-        // and a handler for the others alone cannot be had without unsafe code.
-        let _ = ctrlc::try_set_handler(handler);
+        });
     });
+}
+
+#[cfg(not(unix))]
+fn catch_signals() {}
+
+/// Which signals are ignored, as a mask; where the system does not tell, none.
+#[cfg(unix)]
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+#[cfg(unix)]
+fn signal_bit(signal: i32) -> u64 {
+    u32::try_from(signal.saturating_sub(1)).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0)
 }
 
 /// If it cannot be done, removing it has to do.
