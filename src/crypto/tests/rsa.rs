@@ -251,10 +251,12 @@ fn wrong_key_and_wrong_padding<B: Backend>() {
     let private = B::rsa_private_key(&der(PRIVATE)).unwrap();
     let public = B::rsa_public_half(&private).unwrap();
     let stranger = B::generate_rsa(2048).unwrap();
+    // Junk passes for PKCS #1 v1.5 padding now and then, on any backend: what OAEP padded starts with a
+    // zero byte, too, and only the next one must be 2.
     let refused = |result: Result<Zeroizing<Vec<u8>>, CryptoError>, padding| {
-        if let Ok(synthetic) = result {
-            assert!(padding == RsaPadding::Pkcs1 && !B::PKCS1_PADDING_ERRORS);
-            assert_ne!(synthetic.as_slice(), b"data key");
+        if let Ok(junk) = result {
+            assert_eq!(padding, RsaPadding::Pkcs1);
+            assert_ne!(junk.as_slice(), b"data key");
         }
     };
     for (padding, _) in PADDINGS {
