@@ -409,6 +409,7 @@ impl Encryptor {
         plaintext: &[u8],
         output: &mut [u8],
     ) -> Result<usize, Error> {
+        debug_assert!(self.plaintext.is_empty(), "earlier plaintext comes first");
         let frame_len = to_usize(self.sealer.frame_len());
         let last_len = match plaintext.len() % frame_len {
             0 => plaintext.len().min(frame_len),

@@ -72,6 +72,11 @@ impl Ready {
     /// Makes room for `len` bytes where everything was taken before.
     pub(crate) fn prepare(&mut self, len: usize) -> &mut [u8] {
         self.taken = 0;
+        if len > self.bytes.capacity() {
+            // Growing in place would leave a copy of what was there behind.
+            self.wipe();
+            self.bytes = Vec::with_capacity(len);
+        }
         self.bytes.resize(len, 0);
         &mut self.bytes
     }
@@ -86,6 +91,8 @@ impl Ready {
 
     /// Zeros and forgets everything.
     pub(crate) fn wipe(&mut self) {
+        // All of it: what was there before may have been longer.
+        self.bytes.resize(self.bytes.capacity(), 0);
         wipe(&mut self.bytes);
         self.bytes.clear();
         self.taken = 0;
