@@ -95,6 +95,29 @@ pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
 pub use unlock::{FromDecryptor, JustDecrypt};
 pub use unlock::{HeaderReader, Locked, Unlock};
 
+/// Keyrings of AWS KMS.
+///
+/// | you have | use |
+/// |---|---|
+/// | a key | [`KmsKeyring`](kms::KmsKeyring) |
+/// | a multi-Region key with replicas | [`KmsKeyring::mrk_aware`](kms::KmsKeyring::mrk_aware) |
+/// | several keys, in several regions | [`KmsKeyring::multi`](kms::KmsKeyring::multi) |
+/// | messages of many keys to decrypt | [`KmsDiscoveryKeyring`](kms::KmsDiscoveryKeyring) |
+/// | writers that must not call AWS KMS | [`KmsRsaKeyring`](kms::KmsRsaKeyring) |
+///
+/// You bring the clients, and with them credentials, regions, time-outs and retries. Only
+/// [`RegionalKmsClients::from_environment`](kms::RegionalKmsClients::from_environment) looks for them.
+/// The user agent of each call names this crate and its version.
+#[cfg(feature = "kms")]
+pub mod kms {
+    pub use crate::error::{KmsError, KmsFailure};
+    pub use crate::keyring::kms::{
+        DiscoveryFilter, KmsArn, KmsClientSupplier, KmsDiscoveryKeyring,
+        KmsDiscoveryMultiKeyringBuilder, KmsKeyring, KmsMultiKeyringBuilder, KmsRsaKeyring,
+        RegionalKmsClients, no_client,
+    };
+}
+
 /// Readers and writers for `tokio::io`.
 #[cfg(feature = "tokio")]
 pub mod tokio {

@@ -41,6 +41,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("sha2::", &["crypto"]),
     ("getrandom", &["crypto"]),
     ("aws_sdk", &["keyring", "bin"]),
+    ("aws_config", &["keyring", "bin"]),
+    ("aws_credential_types", &["keyring"]),
     ("SystemTime", &[]),
     ("Instant::now", &[]),
     ("std::thread", &["bin"]),

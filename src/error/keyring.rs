@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::excerpt::{MAX_NAMES, more};
+#[cfg(feature = "kms")]
+use super::kms::KmsError;
 use super::{ContextError, Error};
 
 /// No data key could be had.
@@ -16,6 +18,16 @@ pub enum KeyringError {
         attempts: Vec<Attempt>,
         /// Names of the encrypted data keys in the message, in order.
         offered: Vec<String>,
+    },
+    /// AWS KMS did not make or wrap the data key.
+    #[cfg(feature = "kms")]
+    #[error("the {keyring} could not wrap the data key: {failure}")]
+    #[non_exhaustive]
+    Kms {
+        /// The keyring's description.
+        keyring: String,
+        /// Why.
+        failure: KmsError,
     },
     /// A keyring could not wrap the data key. [`KeyringError::wrap`] makes one.
     #[error("{keyring} could not wrap the data key: {reason}")]
@@ -88,12 +100,19 @@ pub enum UnwrapFailure {
     /// The encrypted data key is not of the form that this keyring writes.
     #[error("it is malformed ({0})")]
     Malformed(&'static str),
+    /// AWS KMS did not open it.
+    #[cfg(feature = "kms")]
+    #[error(transparent)]
+    Kms(KmsError),
     /// The keyring has only a public key.
     #[error("the keyring has no private key")]
     NoPrivateKey,
     /// A service or device behind the keyring failed.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+    /// The keyring, as it was set up, cannot open such a one.
+    #[error("{0}")]
+    Unable(String),
     /// The wrapping key or the encryption context is not the one that wrapped it.
     #[error("the wrapping key or the encryption context differs, or it was changed")]
     Unauthentic,
@@ -111,6 +130,14 @@ pub enum UnwrapFailure {
 impl From<Error> for UnwrapFailure {
     fn from(error: Error) -> Self {
         Self::Other(error.into())
+    }
+}
+
+/// So that `?` works while a data key is opened.
+#[cfg(feature = "kms")]
+impl From<KmsError> for UnwrapFailure {
+    fn from(error: KmsError) -> Self {
+        Self::Kms(error)
     }
 }
 

@@ -6,6 +6,8 @@
 mod excerpt;
 mod invalid;
 mod keyring;
+#[cfg(feature = "kms")]
+mod kms;
 mod policy;
 
 use std::io;
@@ -13,6 +15,10 @@ use std::io;
 pub(crate) use excerpt::Excerpt;
 pub use invalid::{InvalidMessage, Malformed, Stage};
 pub use keyring::{Attempt, KeyringError, UnwrapFailure};
+#[cfg(feature = "kms")]
+pub(crate) use kms::FailedCall;
+#[cfg(feature = "kms")]
+pub use kms::{KmsError, KmsFailure};
 pub use policy::PolicyError;
 
 /// Any failure of this crate.
@@ -151,6 +157,10 @@ pub enum ApiMisuse {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// An AWS KMS keyring cannot be set up so.
+    #[cfg(feature = "kms")]
+    #[error("{0}")]
+    Kms(String),
     /// A materials manager or keyring broke its contract.
     #[error("the materials manager broke its contract: {0}")]
     Materials(&'static str),

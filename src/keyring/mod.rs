@@ -1,6 +1,8 @@
 //! Keyrings wrap and unwrap data keys.
 
 pub(crate) mod conformance;
+#[cfg(feature = "kms")]
+pub(crate) mod kms;
 mod multi;
 mod raw_aes;
 mod raw_rsa;
@@ -163,15 +165,24 @@ impl UnwrapRequest<'_> {
         let mut attempts = Vec::new();
         let own = self.encrypted_data_keys().iter().enumerate().filter(|(_, edk)| is_own(edk));
         for (index, edk) in own {
-            let expected = self.suite().data_key_len();
-            let failure = match open(edk) {
-                Ok(key) if key.len() == expected => return Ok(UnwrappedDataKey::new(key, index)),
-                Ok(key) => UnwrapFailure::WrongLen { expected, found: key.len() },
-                Err(failure) => failure,
-            };
-            attempts.push(Attempt::new(keyring.to_string(), index, failure));
+            match open(edk).and_then(|key| self.unwrapped(key, index)) {
+                Ok(unwrapped) => return Ok(unwrapped),
+                Err(failure) => attempts.push(Attempt::new(keyring.to_string(), index, failure)),
+            }
         }
         Err(attempts)
+    }
+
+    /// Takes a data key from the encrypted data key with this index, counted from 0, if it fits the suite.
+    ///
+    /// # Errors
+    /// [`UnwrapFailure::WrongLen`] if it does not.
+    pub fn unwrapped(&self, key: DataKey, index: usize) -> Result<UnwrappedDataKey, UnwrapFailure> {
+        let (expected, found) = (self.suite().data_key_len(), key.len());
+        if found != expected {
+            return Err(UnwrapFailure::WrongLen { expected, found });
+        }
+        Ok(UnwrappedDataKey::new(key, index))
     }
 }
 

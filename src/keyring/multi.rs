@@ -82,6 +82,19 @@ impl LocalMultiKeyring {
     }
 }
 
+impl MultiKeyring {
+    /// One of at least one keyring.
+    #[cfg(feature = "kms")]
+    pub(crate) fn of<K: Keyring + 'static>(generator: Option<K>, children: Vec<K>) -> Option<Self> {
+        let boxed = |keyring| -> Box<dyn Keyring> { Box::new(keyring) };
+        let some = generator.is_some() || !children.is_empty();
+        some.then(|| Self {
+            generator: generator.map(boxed),
+            children: children.into_iter().map(boxed).collect(),
+        })
+    }
+}
+
 impl<K: Keyring + ?Sized> Multi<K> {
     async fn wrap_with_all(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
         let Self { generator, children } = self;

@@ -18,7 +18,7 @@ use crate::secret::{DataKey, SecretText};
 /// # Ok::<(), waxseal::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct RsaPublicKey(crypto::RsaPublicKey);
+pub struct RsaPublicKey(pub(super) crypto::RsaPublicKey);
 
 impl RsaPublicKey {
     /// Reads PEM: SPKI (`PUBLIC KEY`) or PKCS#1 (`RSA PUBLIC KEY`).
