@@ -1,6 +1,6 @@
 //! Text from a message, made fit for a terminal.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Names from a message are an attacker's text: escaped and cut before they reach a terminal.
 pub(crate) struct Excerpt<'a>(pub(crate) &'a [u8]);
@@ -15,7 +15,11 @@ impl fmt::Display for Excerpt<'_> {
             return f.write_str(if self.0.len() > EXCERPT_BYTES { "..." } else { "" });
         };
         for c in text.chars().take(EXCERPT_CHARS) {
-            write!(f, "{}", c.escape_debug())?;
+            match c {
+                // No harm, and an escaped one is hard to read.
+                '\'' | '"' => f.write_char(c)?,
+                c => write!(f, "{}", c.escape_debug())?,
+            }
         }
         if text.chars().nth(EXCERPT_CHARS).is_some() {
             f.write_str("...")?;

@@ -188,6 +188,11 @@ KEY is one of
   raw-aes:namespace=NS,name=NAME,file=PATH
   raw-rsa:namespace=NS,name=NAME,padding=PADDING,public=PATH
   raw-rsa:namespace=NS,name=NAME,padding=PADDING,private=PATH
+  kms:key=ARN
+  kms-mrk:key=ARN
+  kms-discovery:partition=aws,account=ID
+  kms-mrk-discovery:partition=aws,account=ID
+  kms-rsa:key=ARN,public=PATH,algorithm=ALGORITHM
 
 PADDING is pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512; both
 public= and private= may be given. Namespace and name are written in each
@@ -199,7 +204,15 @@ An AES key file holds 16, 24 or 32 bytes. A file of exactly 32, 48 or 64
 hexadecimal digits holds them in that form; otherwise, a file that is exactly
 the Base64 of so many bytes (24, 32 or 44 characters) holds them in that form;
 either may end in a newline. Any other file is the key itself. RSA keys are
-PEM, PKCS #8 or PKCS #1, not encrypted.";
+PEM, PKCS #8 or PKCS #1, not encrypted.
+
+AWS KMS keys take region=R, profile=P, endpoint=URL and grant-token=T as well;
+what is not given comes from the environment, as for other AWS programs. kms
+and kms-mrk also encrypt with a key id or alias/NAME, but decrypt only with the
+ARN of a key. Discovery asks for any key that a message names, in the accounts
+given; account= and region= can be there several times. ALGORITHM is
+RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1; without public=, the public key is
+fetched.";
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:

@@ -10,7 +10,7 @@ use crate::args::{Decrypt, Encrypt, Limits};
 use crate::context;
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::key::{self, Keys};
+use crate::key::{self, Keys, Use};
 use crate::output::{Output, Target};
 use crate::tree;
 
@@ -18,7 +18,7 @@ pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
     let Encrypt { keys, context, context_file, suite, frame_length, limits, files, suffix } = args;
     let context = context::to_store(context, context_file.as_deref())?;
     let policy = policy(limits);
-    let keys = key::load(keys)?;
+    let keys = key::load(keys, Use::Encrypt)?;
     let read = read_files(&keys, context_file);
     tree::each_file(files, suffix.as_deref(), ".encrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
@@ -32,7 +32,7 @@ pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
         if let Some(frame_len) = *frame_length {
             encryptor = encryptor.frame_len(frame_len)?;
         }
-        let encryptor = encryptor.now()?;
+        let encryptor = keys.waiter.wait(encryptor)?;
         let mut output = target.create()?;
         input.show_progress();
         let name = input.name().to_owned();
@@ -49,18 +49,18 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
     if let Some(limit) = *max_frame_length {
         policy = policy.max_frame_len(limit);
     }
-    let keys = key::load(keys)?;
+    let keys = key::load(keys, Use::Decrypt)?;
     let read = read_files(&keys, context_file);
     tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
         target.check_new()?;
         input.show_progress();
         let name = input.name().to_owned();
-        let reader = open(input, policy.clone(), &name)?
+        let unlock = open(input, policy.clone(), &name)?
             .unlock(&keys.keyring)
             .require(&context)
-            .require_keys(names.iter().cloned())
-            .now()?;
+            .require_keys(names.iter().cloned());
+        let reader = keys.waiter.wait(unlock)?;
         if *buffer && matches!(target, Target::Stdout) {
             let mut verified = Spool::read(reader, &name)?;
             let mut output = target.create()?;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+#[cfg(feature = "kms")]
+use waxseal::kms::KmsFailure;
 use waxseal::{ApiMisuse, Error, KeyringError, Malformed, PolicyError, UnwrapFailure};
 
 /// Why the command failed, and what helps.
@@ -159,6 +161,10 @@ impl Failure {
                 "take the public key out of it: `openssl x509 -pubkey -noout -in IN`"
             }
             ApiMisuse::Key(_) => "check the key file; `waxseal keygen` makes a good one",
+            #[cfg(feature = "kms")]
+            ApiMisuse::Kms(_) => {
+                "check the key; `aws kms describe-key --key-id KEY` tells the ARN of a key"
+            }
             ApiMisuse::KeyName { .. } => "give another `namespace=` or `name=` in the key",
             ApiMisuse::ReservedContextKey { .. } => "give the pair another name",
             ApiMisuse::FrameLenZero | ApiMisuse::TooManyFrames { .. } => {
@@ -175,6 +181,8 @@ impl Failure {
 
 fn keyring_hint(error: &KeyringError) -> &'static str {
     match error {
+        #[cfg(feature = "kms")]
+        KeyringError::Kms { failure, .. } => kms_hint(failure.failure()),
         KeyringError::NoDataKey { attempts, .. } if attempts.is_empty() => {
             "give the key with the namespace and name that the message asks for"
         }
@@ -183,12 +191,51 @@ fn keyring_hint(error: &KeyringError) -> &'static str {
         {
             "a public key cannot decrypt: add `private=PATH` to the key"
         }
+        #[cfg(feature = "kms")]
+        KeyringError::NoDataKey { attempts, .. }
+            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::Kms(_))) =>
+        {
+            let mut failures = attempts.iter().filter_map(|attempt| match &attempt.failure {
+                UnwrapFailure::Kms(error) => Some(error.failure()),
+                _ => None,
+            });
+            failures.next().map_or("try again", kms_hint)
+        }
+        KeyringError::NoDataKey { attempts, .. }
+            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::Unable(_))) =>
+        {
+            "give the key in the form that the error asks for"
+        }
         KeyringError::NoDataKey { .. } => {
             "check that the key file holds the key of that name, and for RSA that the padding is the same"
         }
         _ => {
             "an RSA key encrypts with its public half, so add `public=PATH`, and it must be long enough for the padding"
         }
+    }
+}
+
+/// The errors themselves say what to do; this is how, on a command line.
+#[cfg(feature = "kms")]
+fn kms_hint(failure: &KmsFailure) -> &'static str {
+    match failure {
+        KmsFailure::AccessDenied { .. } | KmsFailure::GrantToken => {
+            "`aws sts get-caller-identity` tells who asks; profile=NAME in the key, or AWS_PROFILE, changes it"
+        }
+        KmsFailure::ContextMismatch => {
+            "get the message again, and give the whole context that is not stored in it with --context"
+        }
+        KmsFailure::Credentials => {
+            "set AWS_PROFILE or AWS_ACCESS_KEY_ID and its like, or give profile=NAME in the key"
+        }
+        KmsFailure::NotFound | KmsFailure::WrongRegion { .. } => {
+            "check key= and region= of the key, and AWS_REGION"
+        }
+        KmsFailure::TimedOut | KmsFailure::Unreachable | KmsFailure::Unavailable => {
+            "check the network, and endpoint= of the key or AWS_ENDPOINT_URL_KMS if one is set"
+        }
+        KmsFailure::Throttled => "wait, and for many files give --caching",
+        _ => "`aws kms describe-key --key-id ARN` shows the key and its state",
     }
 }
 

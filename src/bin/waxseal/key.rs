@@ -5,40 +5,79 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
-use percent_encoding::percent_decode_str;
 use waxseal::{
-    AesKey, Error, LocalKeyring, LocalMultiKeyring, RawAesKeyring, RawRsaKeyring, RsaPadding,
-    RsaPrivateKey, RsaPublicKey,
+    AesKey, Error, Keyring, MultiKeyring, RawAesKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey,
+    RsaPublicKey,
 };
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, shown};
+use crate::parameters::{Parameters, quoted, short};
+use crate::wait::Waiter;
 
 /// The keys of a command.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    pub(crate) keyring: LocalMultiKeyring,
+    pub(crate) keyring: MultiKeyring,
+    pub(crate) waiter: Waiter,
     /// Where they are: nothing may be written there.
     pub(crate) files: Vec<PathBuf>,
 }
 
+/// What keys are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Encrypt,
+    Decrypt,
+}
+
+/// What reading a key takes and gives besides the key.
+pub(crate) struct Loader<'a> {
+    pub(crate) to: Use,
+    pub(crate) waiter: &'a Waiter,
+    pub(crate) files: Vec<PathBuf>,
+}
+
 /// Reads all keys; the first one makes the data key on encrypt.
-pub(crate) fn load(texts: &[String]) -> Result<Keys, Failure> {
-    let mut files = Vec::new();
+pub(crate) fn load(texts: &[String], to: Use) -> Result<Keys, Failure> {
+    let waiter = Waiter::new()?;
+    let mut loader = Loader { to, waiter: &waiter, files: Vec::new() };
     let mut keyrings = texts.iter().zip(1..).map(|(text, number)| {
-        let keyring = load_one(text, &mut files);
+        let keyring = loader.load(text);
         keyring.map_err(|failure| if texts.len() > 1 { failure.about_key(number) } else { failure })
     });
     let first = keyrings
         .next()
         .unwrap_or_else(|| Err(Failure::usage("there is no key", "give at least one with -k KEY")));
-    let multi = LocalMultiKeyring::generator(first?);
+    let multi = MultiKeyring::generator(first?);
     let keyring = keyrings.try_fold(multi, |multi, keyring| keyring.map(|k| multi.child(k)))?;
-    Ok(Keys { keyring, files })
+    let files = loader.files;
+    Ok(Keys { keyring, waiter, files })
 }
 
-fn load_one(text: &str, files: &mut Vec<PathBuf>) -> Result<Box<dyn LocalKeyring>, Failure> {
-    let (kind, parameters) = text.split_once(':').unwrap_or((text, ""));
+impl Loader<'_> {
+    fn load(&mut self, text: &str) -> Result<Box<dyn Keyring>, Failure> {
+        let (kind, parameters) = text.split_once(':').unwrap_or((text, ""));
+        #[cfg(feature = "kms")]
+        if crate::kms::is_kind(kind) {
+            return crate::kms::load(kind, parameters, self);
+        }
+        #[cfg(not(feature = "kms"))]
+        if kind.split('-').next() == Some("kms") {
+            return Err(Failure::usage(
+                "this waxseal was built without AWS KMS",
+                "build it with `cargo install waxseal --features cli,kms`",
+            ));
+        }
+        load_raw(kind, parameters, &mut self.files)
+    }
+}
+
+fn load_raw(
+    kind: &str,
+    parameters: &str,
+    files: &mut Vec<PathBuf>,
+) -> Result<Box<dyn Keyring>, Failure> {
     match kind {
         "raw-aes" => {
             let [namespace, name, file] =
@@ -84,79 +123,9 @@ fn load_one(text: &str, files: &mut Vec<PathBuf>) -> Result<Box<dyn LocalKeyring
         }
         kind => Err(Failure::usage(
             format!("there is no {}", quoted("kind of key", kind)),
-            "write raw-aes:namespace=NS,name=NAME,file=PATH or raw-rsa:...; see `waxseal encrypt --help`",
+            "write raw-aes:namespace=NS,name=NAME,file=PATH, kms:key=ARN or another; see `waxseal encrypt --help`",
         )),
     }
-}
-
-/// The values of these parameters, in this order.
-struct Parameters<const N: usize>([Parameter; N]);
-
-struct Parameter {
-    name: &'static str,
-    value: Option<String>,
-}
-
-impl<const N: usize> Parameters<N> {
-    fn read(text: &str, names: [&'static str; N]) -> Result<Self, Failure> {
-        let mut parameters = names.map(|name| Parameter { name, value: None });
-        for item in text.split(',').filter(|_| !text.is_empty()) {
-            let (name, value) = item.split_once('=').unwrap_or((item, ""));
-            let Some(parameter) = parameters.iter_mut().find(|known| known.name == name) else {
-                return Err(Failure::usage(
-                    format!("there is no {}", quoted("key parameter", name)),
-                    format!(
-                        "the parameters are {}; write a comma in a value as %2C",
-                        names.join(", ")
-                    ),
-                ));
-            };
-            if !item.contains('=') {
-                return Err(Failure::usage(
-                    format!("the key parameter `{name}` has no value"),
-                    format!("write {name}=VALUE"),
-                ));
-            }
-            if parameter.value.replace(decoded(name, value)?).is_some() {
-                return Err(Failure::usage(
-                    format!("the key parameter `{name}` is there twice"),
-                    "give it once; write a comma in a value as %2C",
-                ));
-            }
-        }
-        Ok(Self(parameters))
-    }
-}
-
-impl Parameter {
-    fn required(self) -> Result<String, Failure> {
-        let Self { name, value } = self;
-        value.ok_or_else(|| {
-            Failure::usage(
-                format!("the key parameter `{name}` is missing"),
-                format!("add {name}=VALUE to the key"),
-            )
-        })
-    }
-
-    fn required_path(self) -> Result<PathBuf, Failure> {
-        let name = self.name;
-        path(name, self.required()?)
-    }
-
-    fn optional_path(self) -> Result<Option<PathBuf>, Failure> {
-        let Self { name, value } = self;
-        value.map(|value| path(name, value)).transpose()
-    }
-}
-
-/// What is unknown and long could be a key, and messages end up in logs.
-fn quoted(what: &str, text: &str) -> String {
-    if short(text) { format!("{what} `{text}`") } else { format!("such {what}") }
-}
-
-fn short(text: &str) -> bool {
-    text.chars().count() <= MAX_QUOTED
 }
 
 /// Whether this is a key rather than the name of a file.
@@ -168,34 +137,6 @@ fn looks_like_key(name: &Path) -> bool {
         24 | 32 | 44 => text.iter().all(is_base64),
         _ => false,
     }
-}
-
-fn path(name: &str, value: String) -> Result<PathBuf, Failure> {
-    if value.is_empty() {
-        return Err(Failure::usage(
-            format!("the key parameter `{name}` is empty"),
-            format!("write {name}=PATH"),
-        ));
-    }
-    Ok(value.into())
-}
-
-fn decoded(name: &str, value: &str) -> Result<String, Failure> {
-    let whole = value.split('%').skip(1).all(|after| {
-        after.as_bytes().first_chunk::<2>().is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    });
-    if !whole {
-        return Err(Failure::usage(
-            format!("the key parameter `{name}` has a `%` without two hexadecimal digits"),
-            "write a percent sign as %25",
-        ));
-    }
-    percent_decode_str(value).decode_utf8().map(Into::into).map_err(|_| {
-        Failure::usage(
-            format!("the key parameter `{name}` is not UTF-8 when its percent-encoding is undone"),
-            "encode the bytes of UTF-8 text",
-        )
-    })
 }
 
 fn rsa_padding(text: &str) -> Result<RsaPadding, Failure> {
@@ -217,7 +158,10 @@ fn rsa_padding(text: &str) -> Result<RsaPadding, Failure> {
     })
 }
 
-fn pem<K>(path: &Path, parse: impl FnOnce(&str) -> Result<K, Error>) -> Result<K, Failure> {
+pub(crate) fn pem<K>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<K, Error>,
+) -> Result<K, Failure> {
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| {
         Failure::usage(
@@ -288,8 +232,6 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     ))
 }
 
-/// The shortest key has 24 characters as text.
-const MAX_QUOTED: usize = 20;
 const AES_KEY_LENS: [usize; 3] = [16, 24, 32];
 /// An RSA key of 8,192 bits takes about 7 KB as PEM, and text may surround it.
 const MAX_FILE_LEN: usize = 64 * 1024;

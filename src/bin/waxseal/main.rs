@@ -8,10 +8,14 @@ mod input;
 mod inspect;
 mod key;
 mod keygen;
+#[cfg(feature = "kms")]
+mod kms;
 mod manual;
 mod output;
+mod parameters;
 mod tree;
 mod unfinished;
+mod wait;
 
 use std::process::ExitCode;
 

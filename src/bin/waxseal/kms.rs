@@ -1,0 +1,194 @@
+//! KEY texts of AWS KMS.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::{Builder, Region};
+use waxseal::kms::{
+    DiscoveryFilter, KmsArn, KmsDiscoveryKeyring, KmsKeyring, KmsRsaKeyring, RegionalKmsClients,
+};
+use waxseal::{Keyring, RsaPadding, RsaPublicKey};
+
+use crate::failure::Failure;
+use crate::key::{Loader, Use, pem};
+use crate::parameters::{Parameter, Parameters, quoted};
+
+/// Whether this kind of KEY is one of AWS KMS.
+pub(crate) fn is_kind(kind: &str) -> bool {
+    kind.split('-').next() == Some("kms")
+}
+
+pub(crate) fn load(
+    kind: &str,
+    parameters: &str,
+    loader: &mut Loader<'_>,
+) -> Result<Box<dyn Keyring>, Failure> {
+    match kind {
+        "kms" | "kms-mrk" => strict(parameters, loader, kind == "kms-mrk"),
+        "kms-discovery" | "kms-mrk-discovery" => {
+            discovery(parameters, loader, kind == "kms-mrk-discovery")
+        }
+        "kms-rsa" => rsa(parameters, loader),
+        kind => Err(Failure::usage(
+            format!("there is no {}", quoted("kind of key", kind)),
+            "the kinds of AWS KMS are kms, kms-mrk, kms-discovery, kms-mrk-discovery and kms-rsa",
+        )),
+    }
+}
+
+fn strict(
+    parameters: &str,
+    loader: &Loader<'_>,
+    mrk_aware: bool,
+) -> Result<Box<dyn Keyring>, Failure> {
+    let [key, region, profile, endpoint, tokens] = Parameters::read_repeated(
+        parameters,
+        ["key", "region", "profile", "endpoint", "grant-token"],
+        &["grant-token"],
+    )?
+    .0;
+    let key = key.required()?;
+    let service = Service::new(region, profile, endpoint);
+    let client = service.client(loader, arn_region(&key))?;
+    let keyring = match mrk_aware {
+        true => KmsKeyring::mrk_aware(client, &key)?,
+        false => KmsKeyring::new(client, &key)?,
+    };
+    Ok(Box::new(keyring.grant_tokens(tokens.all())))
+}
+
+fn discovery(
+    parameters: &str,
+    loader: &Loader<'_>,
+    mrk_aware: bool,
+) -> Result<Box<dyn Keyring>, Failure> {
+    let [partition, accounts, regions, profile, endpoint, tokens] = Parameters::read_repeated(
+        parameters,
+        ["partition", "account", "region", "profile", "endpoint", "grant-token"],
+        &["account", "region", "grant-token"],
+    )?
+    .0;
+    let (accounts, regions, tokens) = (accounts.all(), regions.all(), tokens.all());
+    let filter = match (partition.optional(), accounts.is_empty()) {
+        (None, true) => None,
+        (Some(partition), false) => Some(DiscoveryFilter::new(partition, accounts)?),
+        (Some(_), true) | (None, false) => {
+            return Err(Failure::usage(
+                "the key parameters `partition` and `account` need each other",
+                "give both, as in partition=aws,account=111122223333, or none to ask for any key",
+            ));
+        }
+    };
+    if loader.to == Use::Encrypt {
+        return Err(Failure::usage(
+            "a discovery key cannot encrypt: it names no key",
+            "name the key with kms:key=ARN",
+        ));
+    }
+    let region = regions.first().cloned();
+    let (profile, endpoint) = (profile.optional(), endpoint.optional());
+    let service = Service { region, profile, endpoint };
+    let client = service.client(loader, None)?;
+    let own = client.config().region().map(ToString::to_string);
+    let regions = if regions.is_empty() { Vec::from_iter(own) } else { regions };
+    let clients = RegionalKmsClients::like(client);
+    let keyring = match mrk_aware {
+        true => KmsDiscoveryKeyring::mrk_aware_multi(&clients),
+        false => KmsDiscoveryKeyring::multi(&clients),
+    };
+    let keyring = keyring.regions(regions).grant_tokens(tokens);
+    let keyring = match filter {
+        Some(filter) => keyring.filter(filter),
+        None => keyring,
+    };
+    Ok(Box::new(keyring.build()?))
+}
+
+fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Failure> {
+    let [key, public, algorithm, region, profile, endpoint, tokens] = Parameters::read_repeated(
+        parameters,
+        ["key", "public", "algorithm", "region", "profile", "endpoint", "grant-token"],
+        &["grant-token"],
+    )?
+    .0;
+    let key = key.required()?;
+    let padding = rsa_algorithm(&algorithm.required()?)?;
+    let public = public.optional_path()?;
+    loader.files.extend(public.clone());
+    let public = public.map(|path| pem(&path, RsaPublicKey::from_pem)).transpose()?;
+    let service = Service::new(region, profile, endpoint);
+    let keyring = match (public, loader.to) {
+        // Whoever only encrypts needs no AWS, not even credentials.
+        (Some(public), Use::Encrypt) => KmsRsaKeyring::public(&key, padding, public)?,
+        (_, Use::Decrypt) => {
+            KmsRsaKeyring::new(service.client(loader, arn_region(&key))?, &key, padding)?
+        }
+        (None, Use::Encrypt) => {
+            let client = service.client(loader, arn_region(&key))?;
+            loader.waiter.wait(KmsRsaKeyring::fetch(client, &key, padding))?
+        }
+    };
+    Ok(Box::new(keyring.grant_tokens(tokens.all())))
+}
+
+/// The names that AWS KMS gives them, and those of raw keys.
+fn rsa_algorithm(text: &str) -> Result<RsaPadding, Failure> {
+    match text {
+        "RSAES_OAEP_SHA_1" | "oaep-sha1" => Ok(RsaPadding::OaepSha1),
+        "RSAES_OAEP_SHA_256" | "oaep-sha256" => Ok(RsaPadding::OaepSha256),
+        other => Err(Failure::usage(
+            format!("there is no {} of AWS KMS", quoted("RSA algorithm", other)),
+            "use RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1, the same on both sides",
+        )),
+    }
+}
+
+/// The region of a key that is named by its ARN.
+fn arn_region(key: &str) -> Option<String> {
+    key.parse().ok().map(|arn: KmsArn| arn.region().to_owned())
+}
+
+/// Where AWS KMS is, and who asks.
+struct Service {
+    region: Option<String>,
+    profile: Option<String>,
+    endpoint: Option<String>,
+}
+
+impl Service {
+    fn new(region: Parameter, profile: Parameter, endpoint: Parameter) -> Self {
+        let [region, profile, endpoint] = [region, profile, endpoint].map(Parameter::optional);
+        Self { region, profile, endpoint }
+    }
+
+    /// A client from the environment, profile and all, with what the KEY says instead. The region is
+    /// that of the KEY, else of the key, else of the environment.
+    fn client(&self, loader: &Loader<'_>, key_region: Option<String>) -> Result<Client, Failure> {
+        let Self { region, profile, endpoint } = self;
+        let mut config = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
+        if let Some(profile) = profile {
+            config = config.profile_name(profile);
+        }
+        if let Some(region) = region.clone().or(key_region) {
+            config = config.region(Region::new(region));
+        }
+        let config = loader.waiter.wait(config.load());
+        if config.region().is_none() {
+            return Err(Failure::usage(
+                "the region of AWS KMS is not known",
+                "give region=R in the key, or set AWS_REGION",
+            ));
+        }
+        let mut builder = Builder::from(&config);
+        if let Some(endpoint) = endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        Ok(Client::from_conf(builder.build()))
+    }
+}
+
+/// A server that does not answer should not keep a command forever; the SDK tries three times.
+const ATTEMPT: Duration = Duration::from_secs(20);
