@@ -85,7 +85,8 @@ pub use keyring::{
 };
 pub use materials::{
     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
-    MaterialsManager, UnwrapRequest, UnwrappedDataKey,
+    LocalMaterialsManager, MaterialsManager, RequiredContextManager, UnwrapRequest,
+    UnwrappedDataKey,
 };
 pub use message::{ContentType, EncryptedDataKey, FrameKind, FrameLayout, FrameSpan, Header};
 pub use policy::{CommitmentPolicy, Policy, SignedStreaming, UnknownCommitmentPolicy};

@@ -18,7 +18,7 @@ pub use raw_rsa::{RawRsaKeyring, RsaPrivateKey, RsaPublicKey};
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
 use crate::materials::{
     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
-    MaterialsManager, UnwrapRequest, UnwrappedDataKey,
+    LocalMaterialsManager, MaterialsManager, UnwrapRequest, UnwrappedDataKey,
 };
 use crate::message::EncryptedDataKey;
 use crate::secret::DataKey;
@@ -107,6 +107,9 @@ impl<K: Keyring + ?Sized> MaterialsManager for K {
         Box::pin(DecryptionMaterials::from_keyring(self, request))
     }
 }
+
+/// A keyring that never waits makes a manager that never waits.
+impl<K: LocalKeyring + ?Sized> LocalMaterialsManager for K {}
 
 impl EncryptionMaterials {
     /// Starts [`new`](Self::new) materials and lets a keyring make and wrap the data key.
