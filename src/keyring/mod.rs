@@ -16,6 +16,7 @@ pub use raw_aes::{AesKey, RawAesKeyring};
 pub use raw_rsa::{RawRsaKeyring, RsaPrivateKey, RsaPublicKey};
 
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
+use crate::events;
 use crate::materials::{
     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
     LocalMaterialsManager, MaterialsManager, UnwrapRequest, UnwrappedDataKey,
@@ -167,12 +168,17 @@ impl UnwrapRequest<'_> {
         let own = self.encrypted_data_keys().iter().enumerate().filter(|(_, edk)| is_own(edk));
         for (index, edk) in own {
             let expected = self.suite().data_key_len();
-            let failure = match open(edk) {
-                Ok(key) if key.len() == expected => return Ok(UnwrappedDataKey::new(key, index)),
-                Ok(key) => UnwrapFailure::WrongLen { expected, found: key.len() },
-                Err(failure) => failure,
-            };
-            attempts.push(Attempt::new(keyring.to_string(), index, failure));
+            let timer = events::start();
+            let result = open(edk).and_then(|key| match key.len() {
+                len if len == expected => Ok(key),
+                found => Err(UnwrapFailure::WrongLen { expected, found }),
+            });
+            let attempt = attempts.len().saturating_add(1);
+            events::unwrapped(timer, edk.provider_id(), edk.key_name(), attempt, &result);
+            match result {
+                Ok(key) => return Ok(UnwrappedDataKey::new(key, index)),
+                Err(failure) => attempts.push(Attempt::new(keyring.to_string(), index, failure)),
+            }
         }
         Err(attempts)
     }
@@ -244,6 +250,25 @@ impl KeyName {
             return unusable("name", "it is longer than 65515 bytes");
         }
         Ok(Self { namespace, name })
+    }
+
+    /// Wraps, and tells of it.
+    pub(crate) fn wrap_telling(
+        &self,
+        materials: &mut EncryptionMaterials,
+        wrap: impl FnOnce(&mut EncryptionMaterials) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Self { namespace, name } = self;
+        let timer = events::start();
+        let is_new = materials.data_key().is_none();
+        let result = wrap(materials);
+        let (provider, key) = (namespace.as_bytes(), name.as_bytes());
+        if is_new {
+            events::generated(timer, provider, key, &result);
+        } else {
+            events::wrapped(timer, provider, key, &result);
+        }
+        result
     }
 
     /// How errors name a keyring of this kind.
