@@ -11,8 +11,8 @@ use crate::context::EncryptionContext;
 use crate::decrypt::AuthenticHeader;
 use crate::encrypt::EncryptSettings;
 use crate::error::{Error, ValueError};
-use crate::keyring::{LocalKeyring, now};
-use crate::materials::{BoxFuture, MaterialsManager};
+use crate::keyring::now;
+use crate::materials::{BoxFuture, LocalMaterialsManager, MaterialsManager};
 use crate::message::{FrameLayout, Header, to_u64};
 use crate::policy::{Policy, SignedStreaming};
 use crate::secret::wipe;
@@ -131,7 +131,7 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
     /// See [`Error`].
     pub fn now(self) -> Result<Encrypted, Error>
     where
-        M: LocalKeyring,
+        M: LocalMaterialsManager,
     {
         now(self.run())
     }
@@ -290,7 +290,7 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
     /// See [`Error`].
     pub fn now(self) -> Result<Decrypted, Error>
     where
-        M: LocalKeyring,
+        M: LocalMaterialsManager,
     {
         now(self.run())
     }
@@ -420,7 +420,7 @@ impl<'a, T: DeserializeOwned, M: MaterialsManager + ?Sized> DecryptValue<'a, T, 
     /// See [`Error`]; [`Error::Value`] if the plaintext is not such a value.
     pub fn now(self) -> Result<T, Error>
     where
-        M: LocalKeyring,
+        M: LocalMaterialsManager,
     {
         now(self.run())
     }

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::sync::Arc;
 
 use crate::context::EncryptionContext;
 use crate::crypto::{IV_LEN, SigningKey, TAG_LEN, random};
 use crate::derive::{DerivedKeys, derive_keys};
 use crate::error::{ApiMisuse, Error};
 use crate::frames::FrameSealer;
-use crate::keyring::{LocalKeyring, now};
-use crate::materials::{BoxFuture, EncryptionMaterials, EncryptionRequest, MaterialsManager};
+use crate::keyring::now;
+use crate::materials::{
+    BoxFuture, EncryptionMaterials, EncryptionRequest, LocalMaterialsManager, MaterialsManager,
+};
 use crate::message::header::HeaderAuth;
 use crate::message::{ContentType, FrameKind, Header, to_u64, to_usize};
 use crate::output::{Output, Ready};
@@ -134,7 +137,7 @@ impl<'k, M: MaterialsManager + ?Sized> EncryptorBuilder<'k, M> {
     /// See [`Error`].
     pub fn now(self) -> Result<Encryptor, Error>
     where
-        M: LocalKeyring,
+        M: LocalMaterialsManager,
     {
         now(self.settings.start(self.keys))
     }
@@ -194,7 +197,7 @@ pub struct Encryptor {
     /// All pairs, stored or not.
     context: EncryptionContext,
     sealer: FrameSealer,
-    transcript: Transcript<SigningKey>,
+    transcript: Transcript<Arc<SigningKey>>,
     /// Number of the next frame.
     sequence_number: u32,
     /// Plaintext of the next frame, until it is known not to be the final one.
@@ -233,7 +236,7 @@ pub struct SealFrames {
 /// Makes the footer of a message whose frames were sealed apart.
 #[derive(Debug)]
 #[must_use = "without its footer a signed message is not whole"]
-pub struct FooterSigner(Transcript<SigningKey>);
+pub struct FooterSigner(Transcript<Arc<SigningKey>>);
 
 impl FooterSigner {
     /// Takes the frames, whole, in order. The header is already in.

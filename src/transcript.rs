@@ -1,6 +1,7 @@
 //! Everything that a signature covers flows through here, so that no code path can forget it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::crypto::{Hasher, SigningKey, VerifyingKey};
 use crate::error::{Error, Stage};
@@ -32,7 +33,7 @@ impl<K> Transcript<K> {
     }
 }
 
-impl Transcript<SigningKey> {
+impl Transcript<Arc<SigningKey>> {
     /// The footer; no byte if the suite does not sign.
     pub(crate) fn sign(self) -> Result<Vec<u8>, Error> {
         match self.state {

@@ -21,9 +21,10 @@ use crate::error::{
     ApiMisuse, Attempt, Error, InvalidMessage, KeyringError, Malformed, PolicyError, Stage,
     UnwrapFailure,
 };
-use crate::keyring::{LocalKeyring, now};
+use crate::keyring::now;
 use crate::materials::{
-    BoxFuture, DecryptionMaterials, DecryptionRequest, MaterialsManager, UnwrappedDataKey,
+    BoxFuture, DecryptionMaterials, DecryptionRequest, LocalMaterialsManager, MaterialsManager,
+    UnwrappedDataKey,
 };
 use crate::message::header::{HeaderParser, ReadHeader};
 use crate::message::{ContentType, EncryptedDataKey, Header};
@@ -330,7 +331,7 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     /// [`Error::Unauthentic`] if commitment or header do not verify.
     pub fn now(self) -> Result<T::Output, Error>
     where
-        M: LocalKeyring,
+        M: LocalMaterialsManager,
     {
         now(self.run())
     }

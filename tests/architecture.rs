@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 /// Who may import whom: a module may name those of lower levels, and itself.
 const LEVELS: &[(&str, u8)] = &[
     ("error", 0),
+    ("clock", 0),
     ("secret", 1),
     ("crypto", 1),
+    ("events", 1),
     ("suite", 2),
     ("derive", 3),
     ("context", 2),
@@ -44,7 +46,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aws_config", &["keyring", "bin"]),
     ("aws_credential_types", &["keyring"]),
     ("SystemTime", &[]),
-    ("Instant::now", &[]),
+    ("Instant::now", &["clock"]),
+    ("tracing::", &["events"]),
     ("std::thread", &["bin"]),
     ("std::fs", &["bin"]),
 ];

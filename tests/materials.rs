@@ -8,7 +8,7 @@ use waxseal::{
     AesKey, AlgorithmSuite, ApiMisuse, Attempt, BoxFuture, CommitmentPolicy, DataKey,
     DecryptionMaterials, DecryptionRequest, EncryptionContext, EncryptionMaterials,
     EncryptionRequest, Error, KeyringError, LocalKeyring, MaterialsManager, Policy, PolicyError,
-    RawAesKeyring, Stage, UnwrapFailure, UnwrapRequest, UnwrappedDataKey,
+    RawAesKeyring, RequiredContextManager, Stage, UnwrapFailure, UnwrapRequest, UnwrappedDataKey,
 };
 
 fn aes(name: &str) -> RawAesKeyring {
@@ -245,4 +245,118 @@ fn a_header_that_could_not_be_read_is_not_written() {
         matches!(error, Err(Error::Policy(PolicyError::HeaderLen { limit: 1000 }))),
         "{error:?}"
     );
+}
+
+fn requiring<M: MaterialsManager>(inner: M) -> RequiredContextManager<M> {
+    RequiredContextManager::new(inner, ["tenant", "purpose"]).unwrap()
+}
+
+const BOTH: [(&str, &str); 2] = [("tenant", "42"), ("purpose", "backup")];
+
+#[test]
+fn required_keys_are_authenticated_but_not_stored() {
+    let manager = requiring(aes("a"));
+    let encrypt = waxseal::encrypt(b"x", &manager);
+    let context = BOTH.into_iter().chain([("stored", "1")]).collect::<EncryptionContext>();
+    let message = encrypt.context(context.clone()).now().unwrap();
+    let stored: Vec<_> = message.header().context().iter().map(|(key, _)| key).collect();
+    assert_eq!(stored, ["aws-crypto-public-key", "stored"]);
+    assert_eq!(message.context().get("tenant"), Some("42"));
+
+    // With the manager, and with the plain keyring, as official clients do it.
+    let opened = waxseal::decrypt(&message, &manager).require(BOTH).now().unwrap();
+    assert_eq!(opened.header().context().get("purpose"), Some("backup"));
+    assert!(waxseal::decrypt(&message, &aes("a")).require(BOTH).now().is_ok());
+    assert!(waxseal::decrypt(&message, &aes("a")).now().is_err());
+    let wrong = [("tenant", "42"), ("purpose", "fun")];
+    let error = waxseal::decrypt(&message, &manager).require(wrong).now().unwrap_err();
+    let Error::Policy(PolicyError::ContextNotAuthenticated { .. }) = error else {
+        panic!("{error:?}");
+    };
+}
+
+#[test]
+fn required_keys_must_be_given_both_ways() {
+    let manager = requiring(aes("a"));
+    let message = waxseal::encrypt(b"x", &aes("a")).context(BOTH).now().unwrap();
+    // The message stores the pairs, which is not enough.
+    let missing = [
+        waxseal::decrypt(&message, &manager).now().map(drop),
+        waxseal::decrypt(&message, &manager).require([("purpose", "backup")]).now().map(drop),
+        waxseal::decrypt(&message, &manager).require_keys(["tenant", "purpose"]).now().map(drop),
+        waxseal::encrypt(b"x", &manager).context([("purpose", "backup")]).now().map(drop),
+        waxseal::encryptor(&manager).now().map(drop),
+    ];
+    for result in missing {
+        let Err(Error::Policy(PolicyError::ContextNotGiven { .. })) = result else {
+            panic!("{result:?}");
+        };
+    }
+    assert!(waxseal::decrypt(&message, &manager).require(BOTH).now().is_ok());
+    let other = [("tenant", "43"), ("purpose", "backup")];
+    let error = waxseal::decrypt(&message, &manager).require(other).now().unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::ContextMismatch { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_manager_below_cannot_drop_required_keys() {
+    static NOTHING: EncryptionContext = EncryptionContext::new();
+    let dropping = requiring(encrypting(|request| request.required_context_keys.clear()));
+    let error = waxseal::encrypt(b"x", &dropping).context(BOTH).await.unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Materials(_))), "{error:?}");
+
+    let message = waxseal::encrypt(b"x", &requiring(aes("a"))).context(BOTH).now().unwrap();
+    let opens_all = requiring(Changing {
+        inner: aes("a"),
+        encrypt: |_| {},
+        decrypt: |request| request.reproduced_context = &NOTHING,
+    });
+    assert!(waxseal::decrypt(&message, &opens_all).require(BOTH).await.is_err());
+    // Even where the message itself does not have them, and so opens.
+    let message = waxseal::encrypt(b"x", &aes("a")).now().unwrap();
+    let error = waxseal::decrypt(&message, &opens_all).require(BOTH).await.unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Materials(_))), "{error:?}");
+}
+
+#[test]
+fn required_keys_add_up_where_managers_are_nested() {
+    let inner = RequiredContextManager::new(aes("a"), ["tenant"]).unwrap();
+    let manager = RequiredContextManager::new(inner, ["purpose"]).unwrap();
+    let message = waxseal::encrypt(b"x", &manager).context(BOTH).now().unwrap();
+    assert_eq!(message.header().context().get("tenant"), None);
+    assert_eq!(message.header().context().get("purpose"), None);
+    assert!(waxseal::decrypt(&message, &manager).require(BOTH).now().is_ok());
+}
+
+#[test]
+fn unusable_required_keys_are_refused() {
+    let none: [&str; 0] = [];
+    let error = RequiredContextManager::new(aes("a"), none).unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Setting { .. })), "{error:?}");
+    let error = RequiredContextManager::new(aes("a"), ["aws-crypto-public-key"]).unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::ReservedContextKey { .. })), "{error:?}");
+}
+
+/// A message that the official Python client made with its own required context manager.
+#[test]
+fn required_keys_of_an_official_message_open() {
+    let read = |name| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+        std::fs::read(folder.join(name)).unwrap()
+    };
+    let keys: serde_json::Value = serde_json::from_slice(&read("keys.json")).unwrap();
+    let hex = keys["keys"]["aes-256-a"]["material_hex"].as_str().unwrap();
+    let key: Vec<_> = (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect();
+    let key = AesKey::try_from(&key[..]).unwrap();
+    let keyring = RawAesKeyring::new("waxseal.tests", "name of aes-256-a", key).unwrap();
+    let manager = RequiredContextManager::new(keyring, ["tenant", "region", "bücher"]).unwrap();
+    let message = read("messages/required-context-3-0478-py.bin");
+    let pairs = [("tenant", "42"), ("region", "eu"), ("bücher", "🔑")];
+    let opened = waxseal::decrypt(&message, &manager).require(pairs).now().unwrap();
+    assert_eq!(opened.plaintext(), read("plaintexts/200.bin"));
+    let error = waxseal::decrypt(&message, &manager).require([pairs[0], pairs[1]]).now();
+    assert!(matches!(error, Err(Error::Policy(PolicyError::ContextNotGiven { .. }))), "{error:?}");
 }

@@ -182,6 +182,14 @@ pub enum ApiMisuse {
         /// The key.
         key: String,
     },
+    /// A setting cannot be had.
+    #[error("the {what} is unusable: {why}")]
+    Setting {
+        /// Which setting.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A keyring that has to wait was used without waiting.
     #[error("the keyring has to wait for something, so it needs `.await` instead of `.now()`")]
     WouldWait,

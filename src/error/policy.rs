@@ -41,6 +41,13 @@ pub enum PolicyError {
         /// What failed when it was taken as authenticated but not stored.
         source: Box<Error>,
     },
+    /// A materials manager requires a context key, and the caller gave no value for it: in the context to
+    /// encrypt, among the pairs that are required to decrypt.
+    #[error("no value was given for `{}`, which the materials manager requires", Excerpt(.key.as_bytes()))]
+    ContextNotGiven {
+        /// The key.
+        key: String,
+    },
     /// A frame, or the unframed body, is longer than the limit.
     #[error("frames of {found} bytes are longer than `max_frame_len` = {limit}")]
     FrameLen {

@@ -18,9 +18,10 @@ pub use raw_aes::{AesKey, RawAesKeyring};
 pub use raw_rsa::{RawRsaKeyring, RsaPrivateKey, RsaPublicKey};
 
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
+use crate::events;
 use crate::materials::{
     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
-    MaterialsManager, UnwrapRequest, UnwrappedDataKey,
+    LocalMaterialsManager, MaterialsManager, UnwrapRequest, UnwrappedDataKey,
 };
 use crate::message::EncryptedDataKey;
 use crate::secret::DataKey;
@@ -110,6 +111,9 @@ impl<K: Keyring + ?Sized> MaterialsManager for K {
     }
 }
 
+/// A keyring that never waits makes a manager that never waits.
+impl<K: LocalKeyring + ?Sized> LocalMaterialsManager for K {}
+
 impl EncryptionMaterials {
     /// Starts [`new`](Self::new) materials and lets a keyring make and wrap the data key.
     ///
@@ -165,7 +169,11 @@ impl UnwrapRequest<'_> {
         let mut attempts = Vec::new();
         let own = self.encrypted_data_keys().iter().enumerate().filter(|(_, edk)| is_own(edk));
         for (index, edk) in own {
-            match open(edk).and_then(|key| self.unwrapped(key, index)) {
+            let timer = events::start();
+            let opened = open(edk).and_then(|key| self.unwrapped(key, index));
+            let attempt = attempts.len().saturating_add(1);
+            events::unwrapped(timer, edk.provider_id(), edk.key_name(), attempt, &opened);
+            match opened {
                 Ok(unwrapped) => return Ok(unwrapped),
                 Err(failure) => attempts.push(Attempt::new(keyring.to_string(), index, failure)),
             }
@@ -252,6 +260,25 @@ impl KeyName {
             return unusable("name", "it is longer than 65515 bytes");
         }
         Ok(Self { namespace, name })
+    }
+
+    /// Wraps, and tells of it.
+    pub(crate) fn wrap_telling(
+        &self,
+        materials: &mut EncryptionMaterials,
+        wrap: impl FnOnce(&mut EncryptionMaterials) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Self { namespace, name } = self;
+        let timer = events::start();
+        let is_new = materials.data_key().is_none();
+        let result = wrap(materials);
+        let (provider, key) = (namespace.as_bytes(), name.as_bytes());
+        if is_new {
+            events::generated(timer, provider, key, &result);
+        } else {
+            events::wrapped(timer, provider, key, &result);
+        }
+        result
     }
 
     /// How errors name a keyring of this kind.

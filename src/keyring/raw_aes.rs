@@ -127,6 +127,24 @@ impl RawAesKeyring {
         Ok(Self { key_name, key })
     }
 
+    fn wrap(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        let KeyName { namespace, name } = &self.key_name;
+        let aad = materials.context().encode()?;
+        let mut iv = [0; IV_LEN];
+        random(&mut iv).map_err(|_| Error::Backend("get randomness"))?;
+        let data_key = materials.data_key_or_generate()?;
+        let mut ciphertext = vec![0; data_key.len().saturating_add(TAG_LEN)];
+        self.key
+            .seal(&iv, &aad, data_key.expose(), &mut ciphertext)
+            .map_err(|_| Error::Backend("wrap the data key"))?;
+        let info = join_raw_aes_info(name.as_bytes(), &iv);
+        materials.push_encrypted_data_key(EncryptedDataKey::new(
+            namespace.as_bytes(),
+            info,
+            ciphertext,
+        ))
+    }
+
     fn is_own(&self, edk: &EncryptedDataKey) -> bool {
         let KeyName { namespace, name } = &self.key_name;
         edk.provider_id() == namespace.as_bytes()
@@ -156,21 +174,7 @@ impl RawAesKeyring {
 
 impl LocalKeyring for RawAesKeyring {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        let KeyName { namespace, name } = &self.key_name;
-        let aad = materials.context().encode()?;
-        let mut iv = [0; IV_LEN];
-        random(&mut iv).map_err(|_| Error::Backend("get randomness"))?;
-        let data_key = materials.data_key_or_generate()?;
-        let mut ciphertext = vec![0; data_key.len().saturating_add(TAG_LEN)];
-        self.key
-            .seal(&iv, &aad, data_key.expose(), &mut ciphertext)
-            .map_err(|_| Error::Backend("wrap the data key"))?;
-        let info = join_raw_aes_info(name.as_bytes(), &iv);
-        materials.push_encrypted_data_key(EncryptedDataKey::new(
-            namespace.as_bytes(),
-            info,
-            ciphertext,
-        ))
+        self.key_name.wrap_telling(materials, |materials| self.wrap(materials))
     }
 
     fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {

@@ -171,6 +171,25 @@ impl RawRsaKeyring {
         Ok(Self { key_name, padding, public: Some(public), private: Some(private) })
     }
 
+    fn wrap(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        let failed = |reason: &str| {
+            KeyringError::wrap(self.key_name.describe("raw RSA").to_string(), reason)
+        };
+        let Some(RsaPublicKey(public)) = &self.public else {
+            return Err(failed("it has no public key, which encrypting needs").into());
+        };
+        let data_key = materials.data_key_or_generate()?;
+        let ciphertext = public
+            .encrypt(self.padding, data_key.expose())
+            .map_err(|_| failed("the key is too short for this padding"))?;
+        let KeyName { namespace, name } = &self.key_name;
+        materials.push_encrypted_data_key(EncryptedDataKey::new(
+            namespace.as_bytes(),
+            name.as_bytes(),
+            ciphertext,
+        ))
+    }
+
     fn is_own(&self, edk: &EncryptedDataKey) -> bool {
         let KeyName { namespace, name } = &self.key_name;
         edk.provider_id() == namespace.as_bytes() && edk.provider_info() == name.as_bytes()
@@ -194,22 +213,7 @@ impl RawRsaKeyring {
 
 impl LocalKeyring for RawRsaKeyring {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        let failed = |reason: &str| {
-            KeyringError::wrap(self.key_name.describe("raw RSA").to_string(), reason)
-        };
-        let Some(RsaPublicKey(public)) = &self.public else {
-            return Err(failed("it has no public key, which encrypting needs").into());
-        };
-        let data_key = materials.data_key_or_generate()?;
-        let ciphertext = public
-            .encrypt(self.padding, data_key.expose())
-            .map_err(|_| failed("the key is too short for this padding"))?;
-        let KeyName { namespace, name } = &self.key_name;
-        materials.push_encrypted_data_key(EncryptedDataKey::new(
-            namespace.as_bytes(),
-            name.as_bytes(),
-            ciphertext,
-        ))
+        self.key_name.wrap_telling(materials, |materials| self.wrap(materials))
     }
 
     fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {

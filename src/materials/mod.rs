@@ -1,11 +1,15 @@
 //! What a message is encrypted or decrypted with, and who provides it.
 
+mod required;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use base64ct::{Base64, Encoding};
+pub use required::RequiredContextManager;
 
 use crate::context::{EncryptionContext, PUBLIC_KEY, is_reserved};
 use crate::crypto::{SigningKey, random};
@@ -81,6 +85,16 @@ pub trait MaterialsManager: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>>;
 }
 
+/// A materials manager that never waits, so that `.now()` can use it: its futures are ready when they are
+/// polled first. Every [`LocalKeyring`](crate::LocalKeyring) is one.
+///
+/// One that waits all the same makes `.now()` fail; it never blocks.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may have to wait for a service, so it cannot run `.now()`",
+    note = "use `.await` instead"
+)]
+pub trait LocalMaterialsManager: MaterialsManager {}
+
 /// What encryption asks of a materials manager.
 ///
 /// Spec: cmm-interface, "Encryption Materials Request".
@@ -126,9 +140,9 @@ pub struct EncryptionMaterials {
     pub(crate) suite: AlgorithmSuite,
     pub(crate) context: EncryptionContext,
     pub(crate) required_context_keys: BTreeSet<String>,
-    pub(crate) data_key: Option<DataKey>,
+    pub(crate) data_key: Option<Arc<DataKey>>,
     pub(crate) encrypted_data_keys: Vec<EncryptedDataKey>,
-    pub(crate) signing_key: Option<SigningKey>,
+    pub(crate) signing_key: Option<Arc<SigningKey>>,
 }
 
 impl EncryptionMaterials {
@@ -158,7 +172,7 @@ impl EncryptionMaterials {
                 let key = SigningKey::generate(curve).map_err(failed)?;
                 let public_key = key.public_key().map_err(failed)?;
                 context.insert(PUBLIC_KEY, Base64::encode_string(&public_key));
-                Some(key)
+                Some(Arc::new(key))
             }
         };
         let materials = Self {
@@ -183,9 +197,14 @@ impl EncryptionMaterials {
         &self.context
     }
 
+    /// Keys of the pairs to authenticate but not to store.
+    pub fn required_context_keys(&self) -> &BTreeSet<String> {
+        &self.required_context_keys
+    }
+
     /// The data key, once a keyring has set it.
     pub fn data_key(&self) -> Option<&DataKey> {
-        self.data_key.as_ref()
+        self.data_key.as_deref()
     }
 
     /// The wrapped forms of the data key so far.
@@ -205,7 +224,7 @@ impl EncryptionMaterials {
             return Err(ApiMisuse::Materials("the data key was set twice").into());
         }
         check_len(self.suite, &key)?;
-        self.data_key = Some(key);
+        self.data_key = Some(Arc::new(key));
         Ok(())
     }
 
@@ -216,10 +235,11 @@ impl EncryptionMaterials {
     pub fn data_key_or_generate(&mut self) -> Result<&DataKey, Error> {
         let key = match self.data_key.take() {
             Some(key) => key,
-            None => DataKey::from_secret(
-                Secret::fill(self.suite.data_key_len(), random)
-                    .map_err(|_| Error::Backend("get randomness"))?,
-            ),
+            None => {
+                let secret = Secret::fill(self.suite.data_key_len(), random)
+                    .map_err(|_| Error::Backend("get randomness"))?;
+                Arc::new(DataKey::from_secret(secret))
+            }
         };
         Ok(self.data_key.insert(key))
     }
@@ -236,6 +256,26 @@ impl EncryptionMaterials {
         }
         self.encrypted_data_keys.push(edk);
         Ok(())
+    }
+
+    /// The same materials once more; the secrets are shared, not copied, and zeroed with the last holder.
+    pub(crate) fn share(&self) -> Self {
+        let Self {
+            suite,
+            context,
+            required_context_keys,
+            data_key,
+            encrypted_data_keys,
+            signing_key,
+        } = self;
+        Self {
+            suite: *suite,
+            context: context.clone(),
+            required_context_keys: required_context_keys.clone(),
+            data_key: data_key.clone(),
+            encrypted_data_keys: encrypted_data_keys.clone(),
+            signing_key: signing_key.clone(),
+        }
     }
 
     /// Everything that must hold before these materials encrypt a message.
@@ -324,6 +364,23 @@ impl DecryptionMaterials {
         &self.context
     }
 
+    /// Keys of the pairs that are authenticated but not stored.
+    pub fn required_context_keys(&self) -> &BTreeSet<String> {
+        &self.required_context_keys
+    }
+
+    /// The same materials once more; the data key is shared, not copied, and zeroed with the last holder.
+    pub(crate) fn share(&self) -> Self {
+        let Self { suite, context, required_context_keys, unwrapped } = self;
+        let UnwrappedDataKey { key, index } = unwrapped;
+        Self {
+            suite: *suite,
+            context: context.clone(),
+            required_context_keys: required_context_keys.clone(),
+            unwrapped: UnwrappedDataKey { key: Arc::clone(key), index: *index },
+        }
+    }
+
     /// Everything that must hold before these materials decrypt a message with this header, of which the
     /// caller required these pairs. Gives the pairs to authenticate that are not stored.
     pub(crate) fn check(
@@ -410,14 +467,14 @@ impl<'a> UnwrapRequest<'a> {
 /// A data key with the place of the encrypted data key that it came from.
 #[derive(Debug)]
 pub struct UnwrappedDataKey {
-    pub(crate) key: DataKey,
+    pub(crate) key: Arc<DataKey>,
     pub(crate) index: usize,
 }
 
 impl UnwrappedDataKey {
     /// `index` counts the encrypted data keys of the message from 0.
     pub fn new(key: DataKey, index: usize) -> Self {
-        Self { key, index }
+        Self { key: Arc::new(key), index }
     }
 
     /// The data key.

@@ -6,8 +6,9 @@ use aws_sdk_kms::Client;
 
 use super::arn::KmsArn;
 use super::client::{Decrypt, Kms, PROVIDER_ID};
-use super::{data_key, each_own};
+use super::{data_key, each_own, settle};
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError};
+use crate::events;
 use crate::keyring::Keyring;
 use crate::materials::{BoxFuture, EncryptionMaterials, UnwrapRequest, UnwrappedDataKey};
 
@@ -94,9 +95,10 @@ impl KmsDiscoveryKeyring {
                 Some(region) if key.is_multi_region() => key.in_region(region),
                 _ => key,
             };
+            let timer = events::start();
             let how = Decrypt::Symmetric(request.context());
-            let opened = self.kms.decrypt(&key, edk.ciphertext(), how).await;
-            match data_key(opened).and_then(|key| request.unwrapped(key, index)) {
+            let opened = data_key(self.kms.decrypt(&key, edk.ciphertext(), how).await);
+            match settle(request, timer, (index, edk, &key), &attempts, opened) {
                 Ok(unwrapped) => return Ok(unwrapped),
                 Err(failure) => attempts.push(Attempt::new(self.describe(), index, failure)),
             }

@@ -18,7 +18,8 @@ pub use strict::KmsKeyring;
 use zeroize::Zeroizing;
 
 use crate::error::{Attempt, Error, KeyringError, KmsError, UnwrapFailure};
-use crate::materials::UnwrapRequest;
+use crate::events;
+use crate::materials::{UnwrapRequest, UnwrappedDataKey};
 use crate::message::EncryptedDataKey;
 use crate::secret::DataKey;
 
@@ -52,6 +53,20 @@ fn each_own<'a>(
 fn data_key(opened: Result<Zeroizing<Vec<u8>>, KmsError>) -> Result<DataKey, UnwrapFailure> {
     DataKey::try_from(&opened?[..])
         .map_err(|_| UnwrapFailure::Malformed("its content is not as long as a data key"))
+}
+
+/// Tells of an attempt, and whether it gave a data key that fits.
+fn settle(
+    request: &UnwrapRequest<'_>,
+    timer: events::Timer,
+    (index, edk, key): (usize, &EncryptedDataKey, &KmsArn),
+    attempts: &[Attempt],
+    opened: Result<DataKey, UnwrapFailure>,
+) -> Result<UnwrappedDataKey, UnwrapFailure> {
+    let opened = opened.and_then(|data_key| request.unwrapped(data_key, index));
+    let attempt = attempts.len().saturating_add(1);
+    events::unwrapped(timer, edk.provider_id(), key.to_string().as_bytes(), attempt, &opened);
+    opened
 }
 
 fn wrap_failed(keyring: &str, error: KmsError) -> Error {

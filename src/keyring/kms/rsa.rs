@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 
 use super::arn::KmsArn;
 use super::client::{Decrypt, Kms};
-use super::{each_own, wrap_failed};
+use super::{each_own, settle, wrap_failed};
 use crate::context::EncryptionContext;
 use crate::crypto::{self, Hash, Hasher, RsaPadding};
 use crate::error::{ApiMisuse, Attempt, ContextError, Error, KeyringError, UnwrapFailure};
+use crate::events;
 use crate::keyring::{Keyring, RsaPublicKey};
 use crate::materials::{BoxFuture, EncryptionMaterials, UnwrapRequest, UnwrappedDataKey};
 use crate::message::EncryptedDataKey;
@@ -152,7 +153,9 @@ impl KmsRsaKeyring {
         let own = each_own(request, DESCRIPTION, PROVIDER_ID, matches)?;
         let mut attempts = Vec::new();
         for (index, edk, _) in own {
-            match self.open(edk, request).await.and_then(|key| request.unwrapped(key, index)) {
+            let timer = events::start();
+            let opened = self.open(edk, request).await;
+            match settle(request, timer, (index, edk, &self.arn), &attempts, opened) {
                 Ok(unwrapped) => return Ok(unwrapped),
                 Err(failure) => attempts.push(Attempt::new(DESCRIPTION, index, failure)),
             }
@@ -189,7 +192,15 @@ impl Keyring for KmsRsaKeyring {
         &'a self,
         materials: &'a mut EncryptionMaterials,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(std::future::ready(self.wrap_key(materials)))
+        let timer = events::start();
+        let fresh = materials.data_key().is_none();
+        let wrapped = self.wrap_key(materials);
+        let (provider, key) = (PROVIDER_ID.as_bytes(), self.arn.to_string().into_bytes());
+        match fresh {
+            true => events::generated(timer, provider, &key, &wrapped),
+            false => events::wrapped(timer, provider, &key, &wrapped),
+        }
+        Box::pin(std::future::ready(wrapped))
     }
 
     fn unwrap<'a>(

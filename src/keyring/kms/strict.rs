@@ -4,10 +4,12 @@ use aws_sdk_kms::Client;
 
 use super::arn::{KeyId, KmsArn};
 use super::client::{Decrypt, Kms, PROVIDER_ID};
-use super::{data_key, each_own, wrap_failed};
+use super::{data_key, each_own, settle, wrap_failed};
 use crate::error::{Attempt, Error, UnwrapFailure};
+use crate::events;
 use crate::keyring::Keyring;
 use crate::materials::{BoxFuture, EncryptionMaterials, UnwrapRequest, UnwrappedDataKey};
+use crate::message::EncryptedDataKey;
 
 /// Makes, wraps and unwraps data keys with one AWS KMS key.
 ///
@@ -68,16 +70,21 @@ impl KmsKeyring {
 
     async fn wrap_key(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
         let Self { kms, id, mrk_aware: _ } = self;
+        let timer = events::start();
         let edk = match materials.data_key() {
             None => {
                 let len = materials.suite().data_key_len();
                 let made = kms.generate_data_key(id, len, materials.context()).await;
+                let name = name(id, made.as_ref().ok().map(|(_, edk)| edk));
+                events::generated(timer, PROVIDER_ID.as_bytes(), &name, &made);
                 let (data_key, edk) = made.map_err(|error| wrap_failed(self.describe(), error))?;
                 materials.set_data_key(data_key)?;
                 edk
             }
             Some(data_key) => {
                 let wrapped = kms.encrypt(id, data_key, materials.context()).await;
+                let name = name(id, wrapped.as_ref().ok());
+                events::wrapped(timer, PROVIDER_ID.as_bytes(), &name, &wrapped);
                 wrapped.map_err(|error| wrap_failed(self.describe(), error))?
             }
         };
@@ -98,9 +105,10 @@ impl KmsKeyring {
         };
         let mut attempts = Vec::new();
         for (index, edk, _) in own {
+            let timer = events::start();
             let how = Decrypt::Symmetric(request.context());
-            let opened = kms.decrypt(key, edk.ciphertext(), how).await;
-            match data_key(opened).and_then(|key| request.unwrapped(key, index)) {
+            let opened = data_key(kms.decrypt(key, edk.ciphertext(), how).await);
+            match settle(request, timer, (index, edk, key), &attempts, opened) {
                 Ok(unwrapped) => return Ok(unwrapped),
                 Err(failure) => attempts.push(Attempt::new(self.describe(), index, failure)),
             }
@@ -133,4 +141,9 @@ impl Keyring for KmsKeyring {
     ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
         Box::pin(self.unwrap_key(request))
     }
+}
+
+/// The key's ARN, once AWS KMS has told it; before, what the keyring was given.
+fn name(id: &KeyId, wrapped: Option<&EncryptedDataKey>) -> Vec<u8> {
+    wrapped.map_or_else(|| id.to_string().into_bytes(), |edk| edk.provider_info().to_owned())
 }
