@@ -38,7 +38,7 @@
 //!
 //! `aws-lc-rs` (default) and `rustcrypto` are cryptographic backends that give identical bytes; the first
 //! is used when both are enabled. `fips` links the validated module of AWS-LC. `tokio` adds asynchronous
-//! readers and writers, `cli` the command line.
+//! readers and writers, `cli` the command line, `testing` a fake AWS KMS for tests without a network.
 
 mod api;
 mod context;
@@ -59,6 +59,8 @@ mod output;
 mod policy;
 mod secret;
 mod suite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transcript;
 mod unlock;
 
