@@ -458,8 +458,12 @@ fn check_algorithm(
         return Err(wrong_usage(key, operation));
     }
     if !key.spec.encryption_algorithms().contains(&algorithm.name()) {
-        let (arn, spec, name) = (&key.arn, key.spec.name(), algorithm.name());
-        let message = format!("{arn} key spec is {spec} which is not valid for algorithm {name}.");
+        // No ciphertext of such a key can have been made with it.
+        if operation == Operation::Decrypt && key.spec != KeySpec::Symmetric {
+            return Err(Refusal::invalid_ciphertext());
+        }
+        let (name, spec) = (algorithm.name(), key.spec.name());
+        let message = format!("Algorithm {name} is incompatible with key spec {spec}.");
         return Err(Refusal::invalid_key_usage(message));
     }
     if matches!(algorithm, Algorithm::Rsa(_)) && !context.is_empty() {
