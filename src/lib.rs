@@ -69,7 +69,7 @@ pub use api::{
     encrypt, encrypt_value, inspect,
 };
 pub use context::EncryptionContext;
-pub use crypto::RsaPadding;
+pub use crypto::{EcdhCurve, RsaPadding};
 pub use decrypt::{AuthenticHeader, Decryptor, FooterVerifier, OpenFrames, Verified};
 pub use encrypt::{Encryptor, EncryptorBuilder, FooterSigner, Progress, SealFrames, encryptor};
 pub use error::{

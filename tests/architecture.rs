@@ -37,6 +37,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aes_gcm::", &["crypto"]),
     ("p384::", &["crypto"]),
     ("p256::", &["crypto"]),
+    ("p521::", &["crypto"]),
+    ("hmac::", &["crypto"]),
     ("rsa::traits", &["crypto"]),
     ("hkdf::", &["crypto"]),
     ("sha2::", &["crypto"]),
