@@ -38,7 +38,8 @@
 //!
 //! `aws-lc-rs` (default) and `rustcrypto` are cryptographic backends that give identical bytes; the first
 //! is used when both are enabled. `fips` links the validated module of AWS-LC. `tokio` adds asynchronous
-//! readers and writers, `cli` the command line.
+//! readers and writers, `kms` the keyrings of AWS KMS, `testing` an AWS KMS in the process for tests without
+//! a network, `cli` the command line. The minimum Rust version is 1.88, and 1.94.1 with `kms`.
 //!
 //! `tracing` sends one event for each time that a wrapping key was used, or that a cache made it unnecessary,
 //! to compare with the records of a key service: target `waxseal`, fields `operation` (`generate`, `wrap`,
@@ -66,6 +67,8 @@ mod output;
 mod policy;
 mod secret;
 mod suite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transcript;
 mod unlock;
 
@@ -75,7 +78,7 @@ pub use api::{
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use context::EncryptionContext;
-pub use crypto::RsaPadding;
+pub use crypto::{EcdhCurve, RsaPadding};
 pub use decrypt::{AuthenticHeader, Decryptor, FooterVerifier, OpenFrames, Verified};
 pub use encrypt::{Encryptor, EncryptorBuilder, FooterSigner, Progress, SealFrames, encryptor};
 pub use error::{

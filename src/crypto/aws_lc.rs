@@ -1,5 +1,7 @@
 //! The backend on AWS-LC.
 
+mod ecdh;
+
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -7,6 +9,7 @@ use aws_lc_rs::encoding::{
     AsBigEndian, AsDer, EcPublicKeyCompressedBin, Pkcs8V1Der, PublicKeyX509Der,
 };
 use aws_lc_rs::error::{KeyRejected, Unspecified};
+use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384,
     OAEP_SHA512_MGF1SHA512, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
@@ -15,6 +18,8 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair, ParsedPublicKey};
 use aws_lc_rs::{digest, hkdf as lc_hkdf};
 use zeroize::Zeroizing;
+
+pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
 use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, redacted, rsa_der};
 
@@ -110,6 +115,22 @@ impl fmt::Debug for Prk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         redacted(f, "Prk")
     }
+}
+
+/// HMAC in counter mode over all of `input`.
+pub(crate) fn kbkdf(
+    hash: Hash,
+    key: &[u8],
+    input: &[u8],
+    out: &mut [u8],
+) -> Result<(), CryptoError> {
+    let id = match hash {
+        Hash::Sha256 => KbkdfCtrHmacAlgorithmId::Sha256,
+        Hash::Sha384 => KbkdfCtrHmacAlgorithmId::Sha384,
+        Hash::Sha512 => KbkdfCtrHmacAlgorithmId::Sha512,
+    };
+    let algorithm = get_kbkdf_ctr_hmac_algorithm(id).ok_or(CryptoError)?;
+    Ok(kbkdf_ctr_hmac(algorithm, key, input, out)?)
 }
 
 /// A digest in the making.

@@ -12,6 +12,7 @@ use std::fmt;
 
 #[cfg(any(feature = "aws-lc-rs", feature = "fips"))]
 mod aws_lc;
+mod ec_der;
 mod pem;
 mod rsa_der;
 // With both backends on, this one is compiled for the tests that compare them.
@@ -26,11 +27,13 @@ use aws_lc as backend;
 use rust_crypto as backend;
 
 pub(crate) use backend::{
-    GcmKey, Hasher, Prk, RsaPrivateKey, RsaPublicKey, SigningKey, VerifyingKey,
+    EcdhPrivateKey, EcdhPublicKey, GcmKey, Hasher, Prk, RsaPrivateKey, RsaPublicKey, SigningKey,
+    VerifyingKey,
 };
 pub(crate) use pem::{
-    PemError, rsa_private_key_from_pem, rsa_private_key_to_pem, rsa_public_key_from_pem,
-    rsa_public_key_to_pem,
+    PemError, ecdh_private_key_from_pem, ecdh_private_key_to_pem, ecdh_public_key_from_pem,
+    ecdh_public_key_to_pem, rsa_private_key_from_pem, rsa_private_key_to_pem,
+    rsa_public_key_from_pem, rsa_public_key_to_pem,
 };
 
 /// A cryptographic operation failed; opaque on purpose.
@@ -83,18 +86,83 @@ impl Curve {
         }
     }
 
-    /// Refuses everything that does not look like a compressed or uncompressed point.
-    ///
-    /// The backends also read some of: hybrid points, the point at infinity, a whole
-    /// `SubjectPublicKeyInfo`.
     fn check_point_form(self, point: &[u8]) -> Result<(), CryptoError> {
-        let len = match point.first() {
-            Some(2 | 3) => 1 + self.field_len(),
-            Some(4) => 1 + 2 * self.field_len(),
-            _ => return Err(CryptoError),
-        };
-        if point.len() == len { Ok(()) } else { Err(CryptoError) }
+        check_point_form(self.field_len(), point)
     }
+}
+
+/// An elliptic curve on which two parties agree on a secret.
+///
+/// ```
+/// use waxseal::EcdhCurve;
+///
+/// assert_eq!(EcdhCurve::P384.to_string(), "P-384");
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EcdhCurve {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// NIST P-521.
+    P521,
+}
+
+impl EcdhCurve {
+    /// The length of a coordinate and of a shared secret, in bytes.
+    pub(crate) fn field_len(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    fn check_point_form(self, point: &[u8]) -> Result<(), CryptoError> {
+        check_point_form(self.field_len(), point)
+    }
+}
+
+impl fmt::Display for EcdhCurve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+        })
+    }
+}
+
+/// Refuses everything that does not look like a compressed or uncompressed point.
+///
+/// The backends also read some of: hybrid points, the point at infinity, a whole
+/// `SubjectPublicKeyInfo`.
+fn check_point_form(field_len: usize, point: &[u8]) -> Result<(), CryptoError> {
+    let len = match point.first() {
+        Some(2 | 3) => 1 + field_len,
+        Some(4) => 1 + 2 * field_len,
+        _ => return Err(CryptoError),
+    };
+    if point.len() == len { Ok(()) } else { Err(CryptoError) }
+}
+
+/// Derives `out` from `key` with HMAC in counter mode: NIST SP 800-108, with a counter of 32 bits before
+/// the rest, and label, a zero byte, context and length in bits as the rest.
+pub(crate) fn kbkdf(
+    hash: Hash,
+    key: &[u8],
+    label: &[u8],
+    context: &[u8],
+    out: &mut [u8],
+) -> Result<(), CryptoError> {
+    backend::kbkdf(hash, key, &kbkdf_input(label, context, out.len())?, out)
+}
+
+fn kbkdf_input(label: &[u8], context: &[u8], out_len: usize) -> Result<Vec<u8>, CryptoError> {
+    let bits = out_len.checked_mul(8).and_then(|bits| u32::try_from(bits).ok());
+    let bits = bits.ok_or(CryptoError)?.to_be_bytes();
+    Ok([label, &[0], context, &bits].concat())
 }
 
 /// How RSA wraps a data key.

@@ -1,4 +1,4 @@
-//! RSA keys as text.
+//! Keys as text.
 
 use base64ct::{Base64, Encoding};
 use pkcs8::LineEnding;
@@ -6,16 +6,18 @@ use pkcs8::ObjectIdentifier;
 use pkcs8::der::pem;
 use zeroize::Zeroizing;
 
-use super::rsa_der::{self, MODULUS_BITS, Refused};
-use super::{CryptoError, RsaPrivateKey, RsaPublicKey};
+use super::rsa_der::{self, MODULUS_BITS};
+use super::{CryptoError, EcdhPrivateKey, EcdhPublicKey, RsaPrivateKey, RsaPublicKey, ec_der};
 
-/// Why a text is not the RSA key that was asked for.
+/// Why a text is not the key that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PemError {
     #[error("the key is not an RSA encryption key (algorithm {oid})")]
     Algorithm { oid: ObjectIdentifier },
     #[error("this is a certificate, not a key")]
     Certificate,
+    #[error("the curve {oid} is not supported, only P-256, P-384 and P-521 are")]
+    Curve { oid: ObjectIdentifier },
     #[error("the key is an elliptic-curve key, and an RSA key is needed")]
     EllipticCurve,
     #[error("the private key is encrypted, and only unencrypted keys can be read")]
@@ -26,16 +28,22 @@ pub(crate) enum PemError {
     Malformed,
     #[error("the text is not PEM")]
     NotPem,
+    #[error("the key is not for ECDH on a NIST curve (algorithm {oid})")]
+    NotEcdh { oid: ObjectIdentifier },
     #[error("this is a private key, and a public key is needed")]
     Private,
     #[error("this is a public key, and a private key is needed")]
     Public,
+    #[error("the key is an RSA key, and an elliptic-curve key is needed")]
+    Rsa,
     #[error(
         "the RSA modulus has {bits} bits, and only {} to {} bits are supported",
         MODULUS_BITS.start(),
         MODULUS_BITS.end()
     )]
     Size { bits: u32 },
+    #[error("the key spells out its curve, and only curves with a name can be read")]
+    UnnamedCurve,
 }
 
 /// Reads an unencrypted private key, PKCS #8 (`PRIVATE KEY`) or PKCS #1 (`RSA PRIVATE KEY`).
@@ -73,6 +81,50 @@ pub(crate) fn rsa_public_key_to_pem(key: &RsaPublicKey) -> Result<String, Crypto
     encode("PUBLIC KEY", &key.to_spki_der()?)
 }
 
+/// Reads an unencrypted private key, PKCS #8 (`PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`).
+pub(crate) fn ecdh_private_key_from_pem(pem: &str) -> Result<EcdhPrivateKey, PemError> {
+    fn private_key(pkcs8: &[u8]) -> Result<EcdhPrivateKey, PemError> {
+        ec_der::read_pkcs8(pkcs8)?;
+        EcdhPrivateKey::from_pkcs8_der(pkcs8).map_err(|CryptoError| PemError::Malformed)
+    }
+    let block = Block::find(pem)?;
+    match block.label {
+        "PRIVATE KEY" => private_key(&block.decode()?),
+        "EC PRIVATE KEY" => private_key(ec_der::pkcs8_from_sec1(&block.decode()?)?.as_bytes()),
+        "ENCRYPTED PRIVATE KEY" => Err(PemError::Encrypted),
+        "PUBLIC KEY" => Err(PemError::Public),
+        "RSA PRIVATE KEY" | "RSA PUBLIC KEY" => Err(PemError::Rsa),
+        label => Err(PemError::other_label(label)),
+    }
+}
+
+/// Reads a public key, `SubjectPublicKeyInfo` (`PUBLIC KEY`).
+pub(crate) fn ecdh_public_key_from_pem(pem: &str) -> Result<EcdhPublicKey, PemError> {
+    let block = Block::find(pem)?;
+    match block.label {
+        "PUBLIC KEY" => {
+            let spki = block.decode()?;
+            ec_der::read_spki(&spki)?;
+            EcdhPublicKey::from_spki_der(&spki).map_err(|CryptoError| PemError::Malformed)
+        }
+        "PRIVATE KEY" | "EC PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => Err(PemError::Private),
+        "RSA PRIVATE KEY" | "RSA PUBLIC KEY" => Err(PemError::Rsa),
+        label => Err(PemError::other_label(label)),
+    }
+}
+
+/// Writes a private key as PKCS #8.
+pub(crate) fn ecdh_private_key_to_pem(
+    key: &EcdhPrivateKey,
+) -> Result<Zeroizing<String>, CryptoError> {
+    encode("PRIVATE KEY", &key.to_pkcs8_der()?).map(Zeroizing::new)
+}
+
+/// Writes a public key as `SubjectPublicKeyInfo`.
+pub(crate) fn ecdh_public_key_to_pem(key: &EcdhPublicKey) -> Result<String, CryptoError> {
+    encode("PUBLIC KEY", &key.to_spki_der()?)
+}
+
 fn private_key(pkcs8: &[u8]) -> Result<RsaPrivateKey, PemError> {
     rsa_der::check_pkcs8(pkcs8)?;
     RsaPrivateKey::from_pkcs8_der(pkcs8).map_err(|CryptoError| PemError::Malformed)
@@ -94,10 +146,13 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Finds the block; the text before and after it is ignored.
+    /// Finds the block; the text before and after it is ignored. So is a curve, which OpenSSL writes
+    /// before a SEC 1 key that names it again.
     fn find(text: &'a str) -> Result<Self, PemError> {
         let mut rest = text.lines();
-        let label = rest.find_map(|line| boundary(line, "-----BEGIN ")).ok_or(PemError::NotPem)?;
+        let label = rest
+            .find_map(|line| boundary(line, "-----BEGIN ").filter(|label| *label != PARAMETERS))
+            .ok_or(PemError::NotPem)?;
         let mut lines = Vec::new();
         for line in rest {
             match boundary(line, "-----END ") {
@@ -138,16 +193,17 @@ impl PemError {
     fn other_label(label: &str) -> Self {
         match label {
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => Self::Certificate,
-            "EC PARAMETERS" | "EC PRIVATE KEY" => Self::EllipticCurve,
+            "EC PRIVATE KEY" => Self::EllipticCurve,
             label => Self::Label { label: label.to_owned() },
         }
     }
 }
 
-impl From<Refused> for PemError {
-    fn from(refused: Refused) -> Self {
+impl From<rsa_der::Refused> for PemError {
+    fn from(refused: rsa_der::Refused) -> Self {
+        use rsa_der::Refused;
         match refused {
-            Refused::Algorithm(EC_PUBLIC_KEY) => Self::EllipticCurve,
+            Refused::Algorithm(ec_der::EC_PUBLIC_KEY) => Self::EllipticCurve,
             Refused::Algorithm(oid) => Self::Algorithm { oid },
             Refused::Encoding => Self::Malformed,
             Refused::Size { bits } => Self::Size { bits },
@@ -155,5 +211,17 @@ impl From<Refused> for PemError {
     }
 }
 
-/// `id-ecPublicKey`.
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+impl From<ec_der::Refused> for PemError {
+    fn from(refused: ec_der::Refused) -> Self {
+        use ec_der::Refused;
+        match refused {
+            Refused::Algorithm(rsa_der::RSA_ENCRYPTION) => Self::Rsa,
+            Refused::Algorithm(oid) => Self::NotEcdh { oid },
+            Refused::Curve(oid) => Self::Curve { oid },
+            Refused::Encoding => Self::Malformed,
+            Refused::UnnamedCurve => Self::UnnamedCurve,
+        }
+    }
+}
+
+const PARAMETERS: &str = "EC PARAMETERS";

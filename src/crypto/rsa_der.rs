@@ -108,8 +108,8 @@ fn public_modulus(der: &[u8]) -> der::Result<UintRef<'_>> {
 /// The moduli that both backends take.
 pub(super) const MODULUS_BITS: RangeInclusive<u32> = 2048..=8192;
 
+pub(super) const RSA_ENCRYPTION: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// `rsaEncryption`, whose parameters are always NULL.
-const ALGORITHM: AlgorithmIdentifierRef<'static> = AlgorithmIdentifierRef {
-    oid: ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1"),
-    parameters: Some(AnyRef::NULL),
-};
+const ALGORITHM: AlgorithmIdentifierRef<'static> =
+    AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };

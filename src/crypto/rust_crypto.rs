@@ -1,5 +1,7 @@
 //! The backend on the RustCrypto crates: no C, no assembly to build.
 
+mod ecdh;
+
 use std::fmt;
 
 use aes_gcm::aead::consts::U12;
@@ -7,6 +9,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aes::Aes192;
 use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, AesGcm, KeyInit, Nonce, Tag};
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use p256::elliptic_curve::Generate;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey, EncodePublicKey, PrivateKeyInfoRef};
@@ -16,7 +19,9 @@ use rsa::traits::{PaddingScheme, PublicKeyParts};
 use rsa::{Oaep, Pkcs1v15Encrypt};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
+
+pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
 use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, random, redacted, rsa_der};
 
@@ -133,6 +138,46 @@ impl fmt::Debug for Prk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         redacted(f, "Prk")
     }
+}
+
+/// HMAC in counter mode over all of `input`.
+pub(crate) fn kbkdf(
+    hash: Hash,
+    key: &[u8],
+    input: &[u8],
+    out: &mut [u8],
+) -> Result<(), CryptoError> {
+    // AWS-LC refuses both.
+    if key.is_empty() || out.is_empty() {
+        return Err(CryptoError);
+    }
+    match hash {
+        Hash::Sha256 => hmac_counter::<Hmac<Sha256>>(key, input, out),
+        Hash::Sha384 => hmac_counter::<Hmac<Sha384>>(key, input, out),
+        Hash::Sha512 => hmac_counter::<Hmac<Sha512>>(key, input, out),
+    }
+}
+
+/// The crate `kbkdf` does the same, but has no release that is not a candidate, gives its output by
+/// value and leaves copies of it behind. This is only a loop around its HMAC.
+fn hmac_counter<M: Mac + KeyInit>(
+    key: &[u8],
+    input: &[u8],
+    out: &mut [u8],
+) -> Result<(), CryptoError> {
+    let mut counter: u32 = 0;
+    for part in out.chunks_mut(M::output_size()) {
+        counter = counter.checked_add(1).ok_or(CryptoError)?;
+        let mut mac = <M as KeyInit>::new_from_slice(key).map_err(opaque)?;
+        mac.update(&counter.to_be_bytes());
+        mac.update(input);
+        let mut block = mac.finalize().into_bytes();
+        for (to, from) in part.iter_mut().zip(&block) {
+            *to = *from;
+        }
+        block.as_mut_slice().zeroize();
+    }
+    Ok(())
 }
 
 /// A digest in the making.

@@ -1,5 +1,6 @@
 //! Both backends, byte for byte.
 
+use super::ecdh::{EcdhBackend, OPENSSL};
 use super::rsa::{PADDINGS, SIZES};
 use super::{AwsLc, Backend, Curve, Hash, RsaPadding, RustCrypto, TAG_LEN, der};
 
@@ -34,6 +35,58 @@ fn hkdf_outputs_are_equal() {
                 RustCrypto::hkdf(hash, &salt, &input_key, &info, &mut y).unwrap();
                 assert_eq!(x, y);
             }
+        }
+    }
+}
+
+#[test]
+fn kbkdf_outputs_are_equal() {
+    for hash in HASHES {
+        for (key, label, context) in [(1, 0, 0), (32, 100, 32), (66, 65, 1), (200, 500, 129)] {
+            for len in [1, 31, 32, 33, 48, 64, 97, 1000] {
+                let [key, label, context] = [key, label, context].map(|len| vec![7; len]);
+                let (mut x, mut y) = (vec![0; len], vec![0; len]);
+                AwsLc::kbkdf(hash, &key, &label, &context, &mut x).unwrap();
+                RustCrypto::kbkdf(hash, &key, &label, &context, &mut y).unwrap();
+                assert_eq!(x, y);
+            }
+        }
+    }
+}
+
+#[test]
+fn both_agree_on_the_same_secret() {
+    fn check<A: EcdhBackend, B: EcdhBackend>() {
+        for (curve, ..) in OPENSSL {
+            for _ in 0..5 {
+                let (a, b) = (A::generate(curve).unwrap(), B::generate(curve).unwrap());
+                let a_public = A::spki_of(&A::public_half(&a).unwrap()).unwrap();
+                let b_public = B::compressed(&B::public_half(&b).unwrap()).to_vec();
+                let by_a = A::agree(&a, &A::point(curve, &b_public).unwrap()).unwrap();
+                let by_b = B::agree(&b, &B::public(&a_public).unwrap()).unwrap();
+                assert_eq!(by_a, by_b);
+                // What one writes, the other writes.
+                let copy = B::private(&A::private_der(&a).unwrap()).unwrap();
+                assert_eq!(B::private_der(&copy).unwrap(), A::private_der(&a).unwrap());
+                assert_eq!(B::spki_of(&B::public_half(&copy).unwrap()).unwrap(), a_public);
+            }
+        }
+    }
+    check::<AwsLc, RustCrypto>();
+    check::<RustCrypto, AwsLc>();
+}
+
+/// The same answer to a key with any one byte of its encoding changed.
+#[test]
+fn changed_ecdh_keys_get_the_same_answer() {
+    for (_, private, public) in OPENSSL {
+        for (at, spki) in changes(der(public)) {
+            let (a, b) = (AwsLc::public(&spki), RustCrypto::public(&spki));
+            assert_eq!(a.is_ok(), b.is_ok(), "{at}");
+        }
+        for (at, pkcs8) in changes(der(private)) {
+            let (a, b) = (AwsLc::private(&pkcs8), RustCrypto::private(&pkcs8));
+            assert_eq!(a.is_ok(), b.is_ok(), "{at}");
         }
     }
 }
@@ -108,16 +161,6 @@ fn rsa_encodings_are_equal() {
 #[test]
 fn changed_rsa_keys_get_the_same_answer() {
     let (_, private, public) = SIZES[2];
-    let changes = |der: Vec<u8>| {
-        (0..der.len()).flat_map(move |at| {
-            let der = der.clone();
-            [0x01, 0x80, 0xff].map(move |mask| {
-                let mut der = der.clone();
-                der[at] ^= mask;
-                (at, der)
-            })
-        })
-    };
     for (at, spki) in changes(der(public)) {
         let (a, b) = (AwsLc::rsa_public_key(&spki), RustCrypto::rsa_public_key(&spki));
         assert_eq!(a.is_ok(), b.is_ok(), "{at}");
@@ -139,6 +182,18 @@ fn wrong_pkcs1_padding_reveals_nothing() {
     let key = RustCrypto::rsa_private_key(&der(pkcs8)).unwrap();
     let once = RustCrypto::decrypt(&key, RsaPadding::Pkcs1, &ciphertext).unwrap();
     assert_eq!(once, RustCrypto::decrypt(&key, RsaPadding::Pkcs1, &ciphertext).unwrap());
+}
+
+/// Every one-byte change of some kinds, with where it is.
+fn changes(der: Vec<u8>) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    (0..der.len()).flat_map(move |at| {
+        let der = der.clone();
+        [0x01, 0x80, 0xff].map(move |mask| {
+            let mut der = der.clone();
+            der[at] ^= mask;
+            (at, der)
+        })
+    })
 }
 
 const HASHES: [Hash; 3] = [Hash::Sha256, Hash::Sha384, Hash::Sha512];

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use zeroize::Zeroizing;
 
-use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN};
+use super::{CryptoError, Curve, EcdhCurve, Hash, IV_LEN, RsaPadding, TAG_LEN, kbkdf_input};
 
 /// Makes a `#[test]` of a generic function for each enabled backend.
 macro_rules! test_each_backend {
@@ -35,6 +35,7 @@ macro_rules! test_each_backend {
 
 #[cfg(all(any(feature = "aws-lc-rs", feature = "fips"), feature = "rustcrypto"))]
 mod cross;
+mod ecdh;
 mod ecdsa;
 mod gcm;
 mod hash;
@@ -77,6 +78,14 @@ trait Backend {
         salt: &[u8],
         input_key: &[u8],
         info: &[&[u8]],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError>;
+
+    fn kbkdf(
+        hash: Hash,
+        key: &[u8],
+        label: &[u8],
+        context: &[u8],
         out: &mut [u8],
     ) -> Result<(), CryptoError>;
 
@@ -170,6 +179,16 @@ macro_rules! impl_backend {
                 out: &mut [u8],
             ) -> Result<(), CryptoError> {
                 super::$module::Prk::extract(hash, salt, input_key).expand(info, out)
+            }
+
+            fn kbkdf(
+                hash: Hash,
+                key: &[u8],
+                label: &[u8],
+                context: &[u8],
+                out: &mut [u8],
+            ) -> Result<(), CryptoError> {
+                super::$module::kbkdf(hash, key, &kbkdf_input(label, context, out.len())?, out)
             }
 
             fn hasher(hash: Hash) -> Self::Hasher {

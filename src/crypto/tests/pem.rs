@@ -1,10 +1,12 @@
 //! The PEM reader, over whichever backend the crate uses. The keys are OpenSSL's.
 
+use super::ecdh::OPENSSL;
 use super::rsa::SIZES;
 use super::{RsaPadding, der};
 use crate::crypto::{
-    PemError, rsa_private_key_from_pem, rsa_private_key_to_pem, rsa_public_key_from_pem,
-    rsa_public_key_to_pem,
+    PemError, ecdh_private_key_from_pem, ecdh_private_key_to_pem, ecdh_public_key_from_pem,
+    ecdh_public_key_to_pem, rsa_private_key_from_pem, rsa_private_key_to_pem,
+    rsa_public_key_from_pem, rsa_public_key_to_pem,
 };
 
 #[test]
@@ -49,7 +51,7 @@ fn refused_private_keys() {
         (PKCS1_PUBLIC, PemError::Public),
         (CERTIFICATE, PemError::Certificate),
         (include_str!("data/p256.pkcs8.pem"), PemError::EllipticCurve),
-        (include_str!("data/p256.sec1.pem"), PemError::EllipticCurve),
+        (SEC1_P256, PemError::EllipticCurve),
         (include_str!("data/ed25519.pkcs8.pem"), algorithm("1.3.101.112")),
         (include_str!("data/rsapss2048.pkcs8.pem"), algorithm("1.2.840.113549.1.1.10")),
     ] {
@@ -66,10 +68,73 @@ fn refused_public_keys() {
         (include_str!("data/rsa2048.legacy-encrypted.pem"), PemError::Private),
         (CERTIFICATE, PemError::Certificate),
         (include_str!("data/p256.spki.pem"), PemError::EllipticCurve),
-        (include_str!("data/p256.sec1.pem"), PemError::EllipticCurve),
+        (SEC1_P256, PemError::EllipticCurve),
         (include_str!("data/rsapss2048.spki.pem"), algorithm("1.2.840.113549.1.1.10")),
     ] {
         assert_eq!(rsa_public_key_from_pem(pem).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn accepted_ecdh_keys() {
+    for (curve, pkcs8, spki) in OPENSSL {
+        for pem in variations(pkcs8) {
+            let key =
+                ecdh_private_key_from_pem(&pem).unwrap_or_else(|error| panic!("{error}: {pem}"));
+            assert_eq!(key.curve(), curve);
+            assert_eq!(*ecdh_private_key_to_pem(&key).unwrap(), pkcs8);
+        }
+        for pem in variations(spki) {
+            let key =
+                ecdh_public_key_from_pem(&pem).unwrap_or_else(|error| panic!("{error}: {pem}"));
+            assert_eq!(key.curve(), curve);
+            assert_eq!(ecdh_public_key_to_pem(&key).unwrap(), spki);
+        }
+    }
+    // With and without the curve as a block of its own.
+    for sec1 in [SEC1_P256, include_str!("data/p384.sec1.pem"), include_str!("data/p521.sec1.pem")]
+    {
+        let bare = &sec1[sec1.find("-----BEGIN EC PRIVATE").unwrap()..];
+        let (key, same) =
+            (ecdh_private_key_from_pem(sec1).unwrap(), ecdh_private_key_from_pem(bare).unwrap());
+        assert_eq!(key.to_pkcs8_der().unwrap(), same.to_pkcs8_der().unwrap());
+        assert!(sec1.len() > bare.len());
+    }
+    let p384 = ecdh_private_key_from_pem(include_str!("data/p384.sec1.pem")).unwrap();
+    assert_eq!(*ecdh_private_key_to_pem(&p384).unwrap(), OPENSSL[1].1);
+}
+
+#[test]
+fn refused_ecdh_keys() {
+    let secp256k1 = || PemError::Curve { oid: "1.3.132.0.10".parse().unwrap() };
+    let not_ecdh = |oid: &str| PemError::NotEcdh { oid: oid.parse().unwrap() };
+    let [(_, private, public), ..] = OPENSSL;
+    for (pem, expected) in [
+        (public, PemError::Public),
+        (CERTIFICATE, PemError::Certificate),
+        (include_str!("data/rsa2048.encrypted.pem"), PemError::Encrypted),
+        (PKCS8, PemError::Rsa),
+        (PKCS1, PemError::Rsa),
+        (include_str!("data/ed25519.pkcs8.pem"), not_ecdh("1.3.101.112")),
+        (include_str!("data/secp256k1.pkcs8.pem"), secp256k1()),
+        (include_str!("data/p256.explicit.pkcs8.pem"), PemError::UnnamedCurve),
+        (&private.replace("PRIVATE", "EC PRIVATE"), PemError::Malformed),
+        (&private[..private.len() / 2], PemError::NotPem),
+        (&SEC1_P256[..SEC1_P256.find("-----BEGIN EC PRIVATE").unwrap()], PemError::NotPem),
+        ("", PemError::NotPem),
+    ] {
+        assert_eq!(ecdh_private_key_from_pem(pem).unwrap_err(), expected);
+    }
+    for (pem, expected) in [
+        (private, PemError::Private),
+        (SEC1_P256, PemError::Private),
+        (CERTIFICATE, PemError::Certificate),
+        (SPKI, PemError::Rsa),
+        (PKCS1_PUBLIC, PemError::Rsa),
+        (include_str!("data/secp256k1.spki.pem"), secp256k1()),
+        (include_str!("data/p256.explicit.spki.pem"), PemError::UnnamedCurve),
+    ] {
+        assert_eq!(ecdh_public_key_from_pem(pem).unwrap_err(), expected);
     }
 }
 
@@ -188,6 +253,7 @@ fn label(label: &str) -> PemError {
     PemError::Label { label: label.to_owned() }
 }
 
+const SEC1_P256: &str = include_str!("data/p256.sec1.pem");
 const PKCS8: &str = include_str!("data/rsa2048.pkcs8.pem");
 const PKCS1: &str = include_str!("data/rsa2048.pkcs1.pem");
 const SPKI: &str = include_str!("data/rsa2048.spki.pem");
