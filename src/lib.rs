@@ -28,9 +28,9 @@
 //! | parallel frames, random access | [`FrameSealer`], [`FrameOpener`], [`FrameLayout`] |
 //! | a message and no key | [`inspect`], [`inspect_reader`] |
 //!
-//! Keys come from a keyring: [`RawAesKeyring`], [`RawRsaKeyring`], several of them as a
-//! [`LocalMultiKeyring`] or [`MultiKeyring`], or your own [`LocalKeyring`] or [`Keyring`]. What waits for
-//! no service runs with `.now()`; everything runs with `.await`.
+//! Keys come from a keyring: [`RawAesKeyring`], [`RawRsaKeyring`], [`RawEcdhKeyring`], several of them
+//! as a [`LocalMultiKeyring`] or [`MultiKeyring`], or your own [`LocalKeyring`] or [`Keyring`]. What waits
+//! for no service runs with `.now()`; everything runs with `.await`.
 //!
 //! What is allowed is one value, [`Policy`]; the default is the strictest.
 //!
@@ -91,8 +91,8 @@ pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, ins
 pub use io::{Shell, Source, Unused};
 pub use keyring::conformance::{KeyringFault, check_keyring};
 pub use keyring::{
-    AesKey, Keyring, LocalKeyring, LocalMultiKeyring, Multi, MultiKeyring, RawAesKeyring,
-    RawRsaKeyring, RsaPrivateKey, RsaPublicKey,
+    AesKey, EcPrivateKey, EcPublicKey, Keyring, LocalKeyring, LocalMultiKeyring, Multi,
+    MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaPrivateKey, RsaPublicKey,
 };
 pub use materials::{
     BoxFuture, DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use waxseal::{
-    AesKey, CommitmentPolicy, DecryptReader, EncryptionContext, Error, LocalKeyring,
-    LocalMultiKeyring, Locked, Malformed, Policy, RawAesKeyring, RawRsaKeyring, RsaPadding,
-    RsaPrivateKey, Stage,
+    AesKey, CommitmentPolicy, DecryptReader, EcPrivateKey, EcPublicKey, EncryptionContext, Error,
+    LocalKeyring, LocalMultiKeyring, Locked, Malformed, Policy, RawAesKeyring, RawEcdhKeyring,
+    RawRsaKeyring, RsaPadding, RsaPrivateKey, Stage,
 };
 
 mod vector_keyrings;
@@ -246,6 +246,22 @@ fn keyring(spec: &Value, keys: &Value) -> Result<Box<dyn LocalKeyring>, String> 
             let key = key.map_err(failed)?;
             let (namespace, name) = (text("namespace"), text("name"));
             Box::new(RawRsaKeyring::private(namespace, name, padding, key).map_err(failed)?)
+        }
+        "raw-ecdh" => {
+            let pem = |party, form| keys[text(party)][form].as_str().unwrap_or_default().to_owned();
+            let private = |party| EcPrivateKey::from_pem(&pem(party, "private_pkcs8_pem"));
+            let keyring = match text("schema") {
+                "discovery" => {
+                    RawEcdhKeyring::public_key_discovery(private("recipient").map_err(failed)?)
+                }
+                // Whoever decrypts may be either party.
+                "static" => RawEcdhKeyring::raw_private_key_to_static_public_key(
+                    private("sender").map_err(failed)?,
+                    EcPublicKey::from_pem(&pem("recipient", "public_spki_pem")).map_err(failed)?,
+                ),
+                other => return Err(format!("schema {other}")),
+            };
+            Box::new(keyring.map_err(failed)?)
         }
         "multi" => {
             let children = spec["children"].as_array().cloned().unwrap_or_default();

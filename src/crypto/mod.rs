@@ -31,9 +31,9 @@ pub(crate) use backend::{
     VerifyingKey,
 };
 pub(crate) use pem::{
-    PemError, ecdh_private_key_from_pem, ecdh_private_key_to_pem, ecdh_public_key_from_pem,
-    ecdh_public_key_to_pem, rsa_private_key_from_pem, rsa_private_key_to_pem,
-    rsa_public_key_from_pem, rsa_public_key_to_pem,
+    PemError, ecdh_private_key_from_pem, ecdh_private_key_to_pem, ecdh_public_key_from_der,
+    ecdh_public_key_from_pem, ecdh_public_key_to_pem, rsa_private_key_from_pem,
+    rsa_private_key_to_pem, rsa_public_key_from_pem, rsa_public_key_to_pem,
 };
 
 /// A cryptographic operation failed; opaque on purpose.

@@ -102,15 +102,17 @@ pub(crate) fn ecdh_private_key_from_pem(pem: &str) -> Result<EcdhPrivateKey, Pem
 pub(crate) fn ecdh_public_key_from_pem(pem: &str) -> Result<EcdhPublicKey, PemError> {
     let block = Block::find(pem)?;
     match block.label {
-        "PUBLIC KEY" => {
-            let spki = block.decode()?;
-            ec_der::read_spki(&spki)?;
-            EcdhPublicKey::from_spki_der(&spki).map_err(|CryptoError| PemError::Malformed)
-        }
+        "PUBLIC KEY" => ecdh_public_key_from_der(&block.decode()?),
         "PRIVATE KEY" | "EC PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => Err(PemError::Private),
         "RSA PRIVATE KEY" | "RSA PUBLIC KEY" => Err(PemError::Rsa),
         label => Err(PemError::other_label(label)),
     }
+}
+
+/// Reads a public key, `SubjectPublicKeyInfo` as it is.
+pub(crate) fn ecdh_public_key_from_der(spki: &[u8]) -> Result<EcdhPublicKey, PemError> {
+    ec_der::read_spki(spki)?;
+    EcdhPublicKey::from_spki_der(spki).map_err(|CryptoError| PemError::Malformed)
 }
 
 /// Writes a private key as PKCS #8.

@@ -1,10 +1,12 @@
 //! Keyrings wrap and unwrap data keys.
 
 pub(crate) mod conformance;
+mod ecdh;
 #[cfg(feature = "kms")]
 pub(crate) mod kms;
 mod multi;
 mod raw_aes;
+mod raw_ecdh;
 mod raw_rsa;
 
 use std::fmt::{self, Debug};
@@ -15,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 
 pub use multi::{LocalMultiKeyring, Multi, MultiKeyring};
 pub use raw_aes::{AesKey, RawAesKeyring};
+pub use raw_ecdh::{EcPrivateKey, EcPublicKey, RawEcdhKeyring};
 pub use raw_rsa::{RawRsaKeyring, RsaPrivateKey, RsaPublicKey};
 
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};

@@ -6,14 +6,8 @@ use std::fmt::Debug;
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use hmac::{Hmac, Mac};
-use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
-use p256::elliptic_curve::{
-    AffinePoint, Curve, CurveArithmetic, FieldBytesSize, PublicKey, SecretKey, ecdh,
-};
-use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use serde_json::Value;
-use sha2::{Sha256, Sha384};
-use subtle::ConstantTimeEq;
+use sha2::Sha256;
 use waxseal::{
     AesKey, Attempt, DataKey, EncryptedDataKey, EncryptionContext, EncryptionMaterials, Error,
     KeyringError, LocalKeyring, UnwrapFailure, UnwrapRequest, UnwrappedDataKey,
@@ -31,20 +25,6 @@ pub(crate) fn keyring(spec: &Value, keys: &Value) -> Option<Box<dyn LocalKeyring
         "static-data-key" => Box::new(DecryptOnly(StaticDataKey::new(spec))),
         "aws-kms" => Box::new(DecryptOnly(EmulatedKms::new(key("key")))),
         "kms-hierarchy-static" => Box::new(DecryptOnly(BranchKey::new(key("key")))),
-        "raw-ecdh" => {
-            let (own, peer) = match text(spec, "schema") {
-                "discovery" => (key("recipient"), None),
-                // Whoever decrypts may be either party.
-                "static" => (key("sender"), Some(key("recipient"))),
-                schema => panic!("raw-ecdh with schema {schema:?} cannot decrypt"),
-            };
-            match text(spec, "curve") {
-                "P-256" => Box::new(DecryptOnly(Ecdh::<p256::NistP256>::new("p256", own, peer))),
-                "P-384" => Box::new(DecryptOnly(Ecdh::<p384::NistP384>::new("p384", own, peer))),
-                "P-521" => Box::new(DecryptOnly(Ecdh::<p521::NistP521>::new("p521", own, peer))),
-                curve => panic!("raw-ecdh with unknown curve {curve:?}"),
-            }
-        }
         _ => return None,
     })
 }
@@ -192,112 +172,6 @@ impl Unwrap for BranchKey {
         let key = derive::<Hmac<Sha256>, 32>(self.key.expose(), HIERARCHY, salt);
         open(&key[..], iv, &aad, ciphertext)
     }
-}
-
-/// The raw ECDH keyring. Without a peer it takes messages from any sender.
-///
-/// Spec: raw-ecdh-keyring, key-agreement-schemas.
-#[derive(Debug)]
-struct Ecdh<C: Curve> {
-    curve: &'static str,
-    private: SecretKey<C>,
-    own: Vec<u8>,
-    peer: Option<Vec<u8>>,
-}
-
-impl<C> Ecdh<C>
-where
-    C: CurveArithmetic,
-    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
-    FieldBytesSize<C>: ModulusSize,
-    SecretKey<C>: DecodePrivateKey,
-    PublicKey<C>: DecodePublicKey,
-{
-    fn new(curve: &'static str, own: &Value, peer: Option<&Value>) -> Self {
-        let private = SecretKey::<C>::from_pkcs8_pem(text(own, "private_pkcs8_pem"))
-            .expect("private_pkcs8_pem is a key of the curve");
-        let peer = peer.map(|key| {
-            PublicKey::<C>::from_public_key_pem(text(key, "public_spki_pem"))
-                .expect("public_spki_pem is a key of the curve")
-        });
-        let compressed = |key: PublicKey<C>| key.to_sec1_point(true).as_bytes().to_vec();
-        let own = compressed(private.public_key());
-        Self { curve, private, own, peer: peer.map(compressed) }
-    }
-}
-
-impl<C: Curve> Ecdh<C> {
-    /// The public keys of recipient, sender and the party that is not this one; `None` if it is neither.
-    fn parties<'e>(&self, edk: &'e EncryptedDataKey) -> Option<[&'e [u8]; 3]> {
-        let (recipient, sender) = split_ecdh_info(edk.provider_info())?;
-        let other = match self.peer.as_deref() {
-            None if recipient == self.own => sender,
-            Some(peer) if recipient == self.own && sender == peer => sender,
-            Some(peer) if recipient == peer && sender == self.own => recipient,
-            _ => return None,
-        };
-        Some([recipient, sender, other])
-    }
-}
-
-impl<C> Unwrap for Ecdh<C>
-where
-    C: CurveArithmetic,
-    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
-    FieldBytesSize<C>: ModulusSize,
-{
-    const DESCRIPTION: &'static str = "raw ECDH keyring";
-
-    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
-        matches!(edk.provider_id(), b"raw-ecdh" | b"aws-kms-ecdh") && self.parties(edk).is_some()
-    }
-
-    fn unwrap(
-        &self,
-        edk: &EncryptedDataKey,
-        context: &EncryptionContext,
-    ) -> Result<DataKey, UnwrapFailure> {
-        let Some([recipient, sender, other]) = self.parties(edk) else {
-            return Err(UnwrapFailure::Malformed("it is for other keys"));
-        };
-        let Ok(other) = PublicKey::<C>::from_sec1_bytes(other) else {
-            return Err(UnwrapFailure::Malformed("the public key is not on the curve"));
-        };
-        let parts = edk.ciphertext().split_first_chunk::<32>();
-        let parts = parts.and_then(|(salt, rest)| Some((salt, rest.split_first_chunk::<32>()?)));
-        let Some((salt, (commitment, ciphertext))) = parts else {
-            return Err(UnwrapFailure::Malformed("it is too short"));
-        };
-        let context = context.encode()?;
-        let fixed_info = [
-            b"ecdh-key-derivation\0",
-            self.curve.as_bytes(),
-            b"\0HMAC_SHA384\0",
-            sender,
-            recipient,
-            b"\0\x01\0",
-            &context,
-        ]
-        .concat();
-        let shared = ecdh::diffie_hellman(self.private.to_nonzero_scalar(), other.as_affine());
-        let keys = derive::<Hmac<Sha384>, 64>(shared.raw_secret_bytes(), &fixed_info, salt);
-        let (expected, key) = keys.split_at(commitment.len());
-        if !bool::from(expected.ct_eq(commitment)) {
-            return Err(UnwrapFailure::Unauthentic);
-        }
-        open(key, &[0; IV_LEN], &fixed_info, ciphertext)
-    }
-}
-
-/// The compressed public keys of recipient and sender.
-fn split_ecdh_info(info: &[u8]) -> Option<(&[u8], &[u8])> {
-    fn split(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-        let (len, rest) = rest.split_first_chunk()?;
-        rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)
-    }
-    let (recipient, rest) = split(info.strip_prefix(&[1])?)?;
-    let (sender, rest) = split(rest)?;
-    rest.is_empty().then_some((recipient, sender))
 }
 
 const HIERARCHY: &[u8] = b"aws-kms-hierarchy";
