@@ -116,6 +116,7 @@ pub use unlock::{HeaderReader, Locked, Unlock};
 /// | several keys, in several regions | [`KmsKeyring::multi`](kms::KmsKeyring::multi) |
 /// | messages of many keys to decrypt | [`KmsDiscoveryKeyring`](kms::KmsDiscoveryKeyring) |
 /// | writers that must not call AWS KMS | [`KmsRsaKeyring`](kms::KmsRsaKeyring) |
+/// | two parties that know each other's public keys | [`KmsEcdhKeyring`](kms::KmsEcdhKeyring) |
 ///
 /// You bring the clients, and with them credentials, regions, time-outs and retries. Only
 /// [`RegionalKmsClients::from_environment`](kms::RegionalKmsClients::from_environment) looks for them.
@@ -125,8 +126,8 @@ pub mod kms {
     pub use crate::error::{KmsError, KmsFailure};
     pub use crate::keyring::kms::{
         DiscoveryFilter, KmsArn, KmsClientSupplier, KmsDiscoveryKeyring,
-        KmsDiscoveryMultiKeyringBuilder, KmsKeyring, KmsMultiKeyringBuilder, KmsRsaKeyring,
-        RegionalKmsClients, no_client,
+        KmsDiscoveryMultiKeyringBuilder, KmsEcdhKeyring, KmsKeyring, KmsMultiKeyringBuilder,
+        KmsRsaKeyring, RegionalKmsClients, no_client,
     };
 }
 

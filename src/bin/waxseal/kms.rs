@@ -113,7 +113,7 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
         &["grant-token"],
     )?
     .0;
-    let key = key.required()?;
+    let (key, tokens) = (key.required()?, tokens.all());
     let padding = rsa_algorithm(&algorithm.required()?)?;
     let public = public.optional_path()?;
     loader.files.extend(public.clone());
@@ -127,10 +127,12 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
         }
         (None, Use::Encrypt) => {
             let client = service.client(loader, arn_region(&key))?;
-            loader.waiter.wait(KmsRsaKeyring::fetch(client, &key, padding))?
+            let tokens: Vec<_> = tokens.iter().map(String::as_str).collect();
+            let public = KmsRsaKeyring::fetch_public_key(&client, &key, &tokens);
+            KmsRsaKeyring::public(&key, padding, loader.waiter.wait(public)?)?
         }
     };
-    Ok(Box::new(keyring.grant_tokens(tokens.all())))
+    Ok(Box::new(keyring.grant_tokens(tokens)))
 }
 
 /// The names that AWS KMS gives them, and those of raw keys.

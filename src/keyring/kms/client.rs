@@ -11,13 +11,13 @@ use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::config::{Builder, FrameworkMetadata};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
-use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::EncryptionAlgorithmSpec;
+use aws_sdk_kms::types::{EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeyUsageType};
 use zeroize::Zeroizing;
 
 use super::arn::{KeyId, KmsArn};
 use crate::context::EncryptionContext;
+use crate::crypto::{CryptoError, EcdhPublicKey};
 use crate::error::{FailedCall, KmsError, KmsFailure};
 use crate::message::EncryptedDataKey;
 use crate::secret::DataKey;
@@ -32,6 +32,11 @@ pub(super) struct Kms {
 impl Kms {
     pub(super) fn new(client: Client) -> Self {
         Self { client, grant_tokens: Vec::new() }
+    }
+
+    pub(super) fn with_tokens(client: &Client, tokens: &[&str]) -> Self {
+        let grant_tokens = tokens.iter().copied().map(str::to_owned).collect();
+        Self { client: client.clone(), grant_tokens }
     }
 
     pub(super) fn region(&self) -> Option<&str> {
@@ -112,15 +117,50 @@ impl Kms {
         Ok(plaintext)
     }
 
-    /// The public half of a key pair, in DER (`SubjectPublicKeyInfo`), and what it is for.
-    pub(super) async fn public_key(&self, key: &KmsArn) -> Result<GetPublicKeyOutput, KmsError> {
-        let call = self.call("GetPublicKey", key.to_string());
+    /// The public half of a key pair, in DER (`SubjectPublicKeyInfo`), if it is for this use.
+    pub(super) async fn public_key(
+        &self,
+        id: &KeyId,
+        usage: &KeyUsageType,
+    ) -> Result<Vec<u8>, KmsError> {
+        let call = self.call("GetPublicKey", id.to_string());
         let request =
             self.client.get_public_key().key_id(&call.key).set_grant_tokens(self.tokens());
         let answer = request.customize().config_override(named()).send().await;
         let answer = answer.map_err(|error| call.sdk_error(error))?;
-        call.check_key(answer.key_id.clone())?;
-        Ok(answer)
+        call.key_arn(id, answer.key_id)?;
+        if answer.key_usage.as_ref() != Some(usage) {
+            return Err(call.failed(KmsFailure::KeyUsage));
+        }
+        Ok(answer.public_key.map(Blob::into_inner).unwrap_or_default())
+    }
+
+    /// What a key pair and another party's public key agree on.
+    pub(super) async fn derive_shared_secret(
+        &self,
+        id: &KeyId,
+        peer: &EcdhPublicKey,
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        let call = self.call("DeriveSharedSecret", id.to_string());
+        let der = peer.to_spki_der().map_err(|CryptoError| {
+            call.failed(KmsFailure::Other("the public key cannot be encoded".into()))
+        })?;
+        let request = self
+            .client
+            .derive_shared_secret()
+            .key_id(&call.key)
+            .key_agreement_algorithm(KeyAgreementAlgorithmSpec::Ecdh)
+            .public_key(Blob::new(der))
+            .set_grant_tokens(self.tokens());
+        let answer = request.customize().config_override(named()).send().await;
+        let answer = answer.map_err(|error| call.sdk_error(error))?;
+        let shared = secret(answer.shared_secret);
+        call.key_arn(id, answer.key_id)?;
+        let (found, expected) = (shared.len(), peer.curve().field_len());
+        if found != expected {
+            return Err(call.wrong(format!("the secret has {found} bytes, not {expected}")));
+        }
+        Ok(shared)
     }
 
     fn tokens(&self) -> Option<Vec<String>> {

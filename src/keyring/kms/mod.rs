@@ -3,12 +3,14 @@
 mod arn;
 mod client;
 mod discovery;
+mod ecdh;
 mod multi;
 mod rsa;
 mod strict;
 
 pub use arn::KmsArn;
 pub use discovery::{DiscoveryFilter, KmsDiscoveryKeyring};
+pub use ecdh::KmsEcdhKeyring;
 pub use multi::{
     KmsClientSupplier, KmsDiscoveryMultiKeyringBuilder, KmsMultiKeyringBuilder, RegionalKmsClients,
     no_client,

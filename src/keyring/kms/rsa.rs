@@ -1,11 +1,11 @@
 //! RSA key pairs whose private half AWS KMS keeps.
 
 use aws_sdk_kms::Client;
-use aws_sdk_kms::types::EncryptionAlgorithmSpec;
+use aws_sdk_kms::types::{EncryptionAlgorithmSpec, KeyUsageType};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::arn::KmsArn;
+use super::arn::{KeyId, KmsArn};
 use super::client::{Decrypt, Kms};
 use super::{each_own, settle, wrap_failed};
 use crate::context::EncryptionContext;
@@ -24,8 +24,8 @@ use crate::suite::AlgorithmSuite;
 /// Only suites without signature: anyone has the public key, so a signature would promise what it
 /// cannot hold.
 ///
-/// It asks for `kms:Decrypt` to decrypt, and for `kms:GetPublicKey` if it is to [`fetch`](Self::fetch)
-/// the public key.
+/// It asks for `kms:Decrypt` to decrypt, and for `kms:GetPublicKey` if it is to
+/// [fetch](Self::fetch_public_key) the public key.
 ///
 /// ```no_run
 /// use waxseal::kms::KmsRsaKeyring;
@@ -33,7 +33,8 @@ use crate::suite::AlgorithmSuite;
 ///
 /// # async fn example(client: aws_sdk_kms::Client) -> Result<(), waxseal::Error> {
 /// let arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-/// let keyring = KmsRsaKeyring::fetch(client, arn, RsaPadding::OaepSha256).await?;
+/// let public = KmsRsaKeyring::fetch_public_key(&client, arn, &[]).await?;
+/// let keyring = KmsRsaKeyring::new(client, arn, RsaPadding::OaepSha256)?.public_key(public);
 /// let message = waxseal::encrypt(b"hello", &keyring)
 ///     .suite(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey)
 ///     .await?;
@@ -72,24 +73,23 @@ impl KmsRsaKeyring {
         Ok(Self { public: Some(public), ..Self::unarmed(key, padding)? })
     }
 
-    /// Can do both: asks AWS KMS once for the public key.
+    /// Asks AWS KMS for the public key of `key`.
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`Error::Keyring`] if the public key cannot be had, or is for something
-    /// else.
-    pub async fn fetch(client: Client, key: &str, padding: RsaPadding) -> Result<Self, Error> {
-        let keyring = Self::new(client, key, padding)?;
-        let failed = |reason: &str| KeyringError::wrap(DESCRIPTION, reason);
-        let Some(kms) = &keyring.kms else { return Ok(keyring) };
-        let found = kms.public_key(&keyring.arn).await;
-        let found = found.map_err(|error| wrap_failed(DESCRIPTION, error))?;
-        if !found.encryption_algorithms().contains(&keyring.algorithm) {
-            return Err(failed("the key in AWS KMS does not decrypt with this padding").into());
-        }
-        let der = found.public_key.map(aws_sdk_kms::primitives::Blob::into_inner);
-        let public = crypto::RsaPublicKey::from_spki_der(&der.unwrap_or_default())
-            .map_err(|_| failed("the key in AWS KMS has no RSA public key that can be used"))?;
-        Ok(keyring.public_key(RsaPublicKey(public)))
+    /// [`Error::ApiMisuse`] if `key` is no ARN, alias or id of an AWS KMS key; [`Error::Keyring`] if the public
+    /// key cannot be had, or is not one to encrypt with RSA.
+    pub async fn fetch_public_key(
+        client: &Client,
+        key: &str,
+        grant_tokens: &[&str],
+    ) -> Result<RsaPublicKey, Error> {
+        let kms = Kms::with_tokens(client, grant_tokens);
+        let der = kms.public_key(&KeyId::new(key)?, &KeyUsageType::EncryptDecrypt).await;
+        let der = der.map_err(|error| wrap_failed(DESCRIPTION, error))?;
+        let public = crypto::RsaPublicKey::from_spki_der(&der).map_err(|_| {
+            ApiMisuse::Key("the key in AWS KMS has no RSA public key that can be used".into())
+        })?;
+        Ok(RsaPublicKey(public))
     }
 
     fn unarmed(key: &str, padding: RsaPadding) -> Result<Self, Error> {
