@@ -1,0 +1,177 @@
+//! Any key that a message names.
+
+use waxseal::kms::{DiscoveryFilter, KmsDiscoveryKeyring, KmsFailure, KmsKeyring};
+use waxseal::testing::{FakeKms, KeySpec, NewKey, Operation};
+use waxseal::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
+
+use super::{IRELAND, VIRGINIA, attempts, encrypt, failure, one_key, opens, replicated};
+
+#[tokio::test]
+async fn it_finds_the_key_of_the_message() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.clear_calls();
+    opens(&KmsDiscoveryKeyring::new(kms.client(IRELAND)), &message).await;
+    let [call] = &kms.calls()[..] else { panic!("one call was expected") };
+    assert_eq!((call.operation, call.key_id.as_ref()), (Operation::Decrypt, Some(&arn)));
+}
+
+#[tokio::test]
+async fn it_never_encrypts() {
+    let kms = FakeKms::new();
+    let client = kms.client(IRELAND);
+    for keyring in
+        [KmsDiscoveryKeyring::new(client.clone()), KmsDiscoveryKeyring::mrk_aware(client).unwrap()]
+    {
+        let refused = waxseal::encrypt(b"", &keyring).await;
+        assert!(
+            matches!(refused, Err(Error::Keyring(KeyringError::Wrap { .. }))),
+            "{refused:?}"
+        );
+    }
+    assert!(kms.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_filter_keeps_others_out() {
+    let (kms, _, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.clear_calls();
+    let discovery = KmsDiscoveryKeyring::new(kms.client(IRELAND));
+    for (partition, accounts) in [
+        ("aws", &["444455556666"][..]),
+        ("aws-cn", &["111122223333"]),
+        ("aws", &["11112222333", "1111222233333"]),
+    ] {
+        let filter = DiscoveryFilter::new(partition, accounts.iter().copied()).unwrap();
+        let filtered = discovery.clone().filter(filter);
+        assert!(attempts(&filtered, &message).await.is_empty());
+    }
+    assert!(kms.calls().is_empty());
+    let filter = DiscoveryFilter::new("aws", ["444455556666", "111122223333"]).unwrap();
+    opens(&discovery.filter(filter), &message).await;
+}
+
+#[test]
+fn a_filter_of_nothing_is_refused() {
+    for (partition, accounts) in [("", &["1"][..]), ("aws", &[]), ("aws", &["1", ""])] {
+        let refused = DiscoveryFilter::new(partition, accounts.iter().copied());
+        assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))));
+    }
+}
+
+#[tokio::test]
+async fn the_region_is_the_clients() {
+    let (kms, _, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    let elsewhere = KmsDiscoveryKeyring::new(kms.client(VIRGINIA));
+    let expected =
+        KmsFailure::WrongRegion { key: IRELAND.to_owned(), client: VIRGINIA.to_owned() };
+    assert_eq!(failure(&elsewhere, &message).await, expected);
+    // An MRK-aware one knows that it is of no use to ask.
+    kms.clear_calls();
+    let elsewhere = KmsDiscoveryKeyring::mrk_aware(kms.client(VIRGINIA)).unwrap();
+    assert!(attempts(&elsewhere, &message).await.is_empty());
+    assert!(kms.calls().is_empty());
+    opens(&KmsDiscoveryKeyring::mrk_aware(kms.client(IRELAND)).unwrap(), &message).await;
+}
+
+#[tokio::test]
+async fn the_replica_of_the_own_region_is_asked() {
+    let kms = FakeKms::new();
+    let [primary, replica] = replicated(&kms);
+    let message = encrypt(&KmsKeyring::new(kms.client(IRELAND), &primary).unwrap()).await;
+    kms.clear_calls();
+    opens(&KmsDiscoveryKeyring::mrk_aware(kms.client(VIRGINIA)).unwrap(), &message).await;
+    let [call] = &kms.calls()[..] else { panic!("one call was expected") };
+    assert_eq!((&*call.region, call.key_id.as_deref()), (VIRGINIA, Some(&*replica)));
+    // The filter is about the key of the message.
+    kms.clear_calls();
+    let filter = DiscoveryFilter::new("aws", ["444455556666"]).unwrap();
+    let filtered = KmsDiscoveryKeyring::mrk_aware(kms.client(VIRGINIA)).unwrap().filter(filter);
+    assert!(attempts(&filtered, &message).await.is_empty());
+    assert!(kms.calls().is_empty());
+}
+
+#[test]
+fn a_client_without_region_cannot_be_mrk_aware() {
+    let mut config = FakeKms::new().config(IRELAND);
+    config.set_region(None);
+    let client = aws_sdk_kms::Client::from_conf(config.build());
+    let refused = KmsDiscoveryKeyring::mrk_aware(client);
+    assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))));
+}
+
+#[tokio::test]
+async fn regions_are_asked_in_order() {
+    let kms = FakeKms::new();
+    let there = kms.create_key(VIRGINIA, KeySpec::Symmetric).unwrap();
+    let message = encrypt(&KmsKeyring::new(kms.client(VIRGINIA), &there).unwrap()).await;
+    let clients = |region: &str| Ok(kms.client(region));
+    let both = KmsDiscoveryKeyring::multi(&clients).regions([IRELAND, VIRGINIA, IRELAND]);
+    kms.clear_calls();
+    opens(&both.build().unwrap(), &message).await;
+    let asked: Vec<_> = kms.calls().into_iter().map(|call| call.region).collect();
+    assert_eq!(asked, [IRELAND, VIRGINIA]);
+    // MRK-aware ones ask only where the key can be.
+    let both = KmsDiscoveryKeyring::mrk_aware_multi(&clients).regions([IRELAND, VIRGINIA]);
+    kms.clear_calls();
+    opens(&both.build().unwrap(), &message).await;
+    assert_eq!(kms.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn several_regions_share_filter_and_grant_tokens() {
+    let kms = FakeKms::new();
+    let arn = kms.create_key(IRELAND, KeySpec::Symmetric).unwrap();
+    let token = kms.create_grant(&arn).unwrap();
+    let foreign =
+        kms.create_key(IRELAND, NewKey::new(KeySpec::Symmetric).account("444455556666")).unwrap();
+    let clients = |region: &str| Ok(kms.client(region));
+    let keyring = KmsDiscoveryKeyring::multi(&clients)
+        .regions([IRELAND])
+        .filter(DiscoveryFilter::new("aws", ["111122223333"]).unwrap())
+        .grant_tokens([token.clone()])
+        .build()
+        .unwrap();
+    let message = encrypt(&KmsKeyring::new(kms.client(IRELAND), &foreign).unwrap()).await;
+    kms.clear_calls();
+    assert!(attempts(&keyring, &message).await.is_empty());
+    assert!(kms.calls().is_empty());
+    let message = encrypt(&KmsKeyring::new(kms.client(IRELAND), &arn).unwrap()).await;
+    kms.deny(&arn, Operation::Decrypt).unwrap();
+    opens(&keyring, &message).await;
+    assert_eq!(kms.calls().last().unwrap().grant_tokens, [token]);
+}
+
+#[test]
+fn discovery_needs_regions() {
+    let kms = FakeKms::new();
+    let clients = |region: &str| Ok(kms.client(region));
+    for regions in [&[][..], &["", IRELAND]] {
+        let built = KmsDiscoveryKeyring::multi(&clients).regions(regions.iter().copied()).build();
+        assert!(matches!(built, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))));
+    }
+}
+
+#[tokio::test]
+async fn every_attempt_is_told() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.disable(&arn).unwrap();
+    let clients = |region: &str| Ok(kms.client(region));
+    let both =
+        KmsDiscoveryKeyring::multi(&clients).regions([VIRGINIA, IRELAND]).build().unwrap();
+    let error = waxseal::decrypt(&message, &both).await.unwrap_err().to_string();
+    assert_eq!(error.matches(&arn).count(), 3, "two attempts, and what the message asks for: {error}");
+    let attempts = attempts(&both, &message).await;
+    let failures: Vec<_> = attempts
+        .iter()
+        .map(|attempt| match attempt {
+            Attempt { index: 0, failure: UnwrapFailure::Kms(error), .. } => error.failure().clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let wrong = KmsFailure::WrongRegion { key: IRELAND.to_owned(), client: VIRGINIA.to_owned() };
+    assert_eq!(failures, [wrong, KmsFailure::Disabled]);
+}

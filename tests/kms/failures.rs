@@ -1,0 +1,194 @@
+//! What users read when AWS KMS does not do what it was asked for.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::timeout::TimeoutConfig;
+use waxseal::kms::{KmsFailure, KmsKeyring};
+use waxseal::testing::{Fault, KeySpec, NewKey, Operation};
+
+use super::{IRELAND, VIRGINIA, encrypt, failure, one_key, opens, wrap_error};
+
+#[tokio::test]
+async fn a_missing_permission_is_named() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.deny(&arn, Operation::Decrypt).unwrap();
+    let expected = KmsFailure::AccessDenied { action: "kms:Decrypt".to_owned() };
+    assert_eq!(failure(&keyring, &message).await, expected);
+    let text = waxseal::decrypt(&message, &keyring).await.unwrap_err().to_string();
+    for word in [&*arn, "`kms:Decrypt`", "key policy", "AWS says", "not authorized"] {
+        assert!(text.contains(word), "{word} is not in: {text}");
+    }
+    kms.deny(&arn, Operation::GenerateDataKey).unwrap();
+    let error = wrap_error(&keyring).await;
+    let expected = KmsFailure::AccessDenied { action: "kms:GenerateDataKey".to_owned() };
+    assert_eq!((error.failure(), error.key()), (&expected, &*arn));
+    assert!(error.source().is_some(), "the error of the SDK is behind it");
+}
+
+#[tokio::test]
+async fn the_state_of_the_key_is_told() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.disable(&arn).unwrap();
+    assert_eq!(failure(&keyring, &message).await, KmsFailure::Disabled);
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::Disabled);
+    kms.schedule_deletion(&arn).unwrap();
+    assert_eq!(failure(&keyring, &message).await, KmsFailure::PendingDeletion);
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::PendingDeletion);
+    kms.enable(&arn).unwrap();
+    opens(&keyring, &message).await;
+    kms.delete(&arn).unwrap();
+    assert_eq!(failure(&keyring, &message).await, KmsFailure::NotFound);
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::NotFound);
+}
+
+#[tokio::test]
+async fn the_wrong_region_is_told() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    let elsewhere = KmsKeyring::new(kms.client(VIRGINIA), &arn).unwrap();
+    let expected = KmsFailure::WrongRegion { key: IRELAND.into(), client: VIRGINIA.into() };
+    assert_eq!(failure(&elsewhere, &message).await, expected);
+    let error = wrap_error(&elsewhere).await;
+    assert_eq!(error.failure(), &expected);
+    assert!(error.to_string().contains("use a client for eu-west-1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_of_another_kind_is_told() {
+    let (kms, _, _) = one_key();
+    let rsa = kms.create_key(IRELAND, KeySpec::Rsa2048).unwrap();
+    let keyring = KmsKeyring::new(kms.client(IRELAND), &rsa).unwrap();
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::KeyUsage);
+}
+
+#[tokio::test]
+async fn a_context_mismatch_is_told() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    // Another context than the one that was wrapped with: as if the header had been changed.
+    let mut changed = message.to_vec();
+    let at = changed.windows(2).position(|pair| pair == b"42").unwrap();
+    changed[at] = b'5';
+    assert_eq!(failure(&keyring, &changed).await, KmsFailure::ContextMismatch);
+    // The same words for a ciphertext that was changed: AWS does not tell the two apart.
+    let ciphertext = message.header().encrypted_data_keys()[0].ciphertext();
+    let at = message.windows(ciphertext.len()).position(|w| w == ciphertext).unwrap();
+    let mut changed = message.to_vec();
+    changed[at + ciphertext.len() - 1] ^= 1;
+    assert_eq!(failure(&keyring, &changed).await, KmsFailure::ContextMismatch);
+    assert_eq!(kms.calls().last().unwrap().key.as_ref(), Some(&arn));
+}
+
+#[tokio::test]
+async fn the_key_of_another_ciphertext_is_told() {
+    let (kms, arn, keyring) = one_key();
+    let other = kms.create_key(IRELAND, KeySpec::Symmetric).unwrap();
+    let message = encrypt(&KmsKeyring::new(kms.client(IRELAND), &other).unwrap()).await;
+    // Both have the same length, so one can take the place of the other.
+    let at = message.windows(other.len()).position(|w| w == other.as_bytes()).unwrap();
+    let mut changed = message.to_vec();
+    changed[at..at + arn.len()].copy_from_slice(arn.as_bytes());
+    assert_eq!(failure(&keyring, &changed).await, KmsFailure::IncorrectKey);
+}
+
+#[tokio::test]
+async fn throttling_is_tried_again_and_then_told() {
+    let (kms, _, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.clear_calls();
+    kms.inject(Fault::throttled().times(2));
+    opens(&keyring, &message).await;
+    assert_eq!(kms.count(Operation::Decrypt), 3);
+    kms.inject(Fault::throttled().always());
+    assert_eq!(failure(&keyring, &message).await, KmsFailure::Throttled);
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::Throttled);
+}
+
+#[tokio::test]
+async fn what_the_network_does_is_told() {
+    let (kms, _, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    for (fault, expected) in [
+        (Fault::timed_out(), KmsFailure::TimedOut),
+        (Fault::connection_reset(), KmsFailure::Unreachable),
+        (Fault::internal(), KmsFailure::Unavailable),
+        (Fault::key_unavailable(), KmsFailure::Unavailable),
+    ] {
+        kms.inject(fault.clone().times(1));
+        opens(&keyring, &message).await;
+        kms.inject(fault.always());
+        assert_eq!(failure(&keyring, &message).await, expected);
+        assert_eq!(wrap_error(&keyring).await.failure(), &expected);
+        kms.clear_faults();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_answer_times_out() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    let limits = TimeoutConfig::builder().operation_timeout(Duration::from_secs(5)).build();
+    let config = kms.config(IRELAND).timeout_config(limits);
+    let config = config.sleep_impl(aws_sdk_kms::config::SharedAsyncSleep::new(TokioSleep));
+    let patient = KmsKeyring::new(Client::from_conf(config.build()), &arn).unwrap();
+    kms.inject(Fault::stalled().always());
+    assert_eq!(failure(&patient, &message).await, KmsFailure::TimedOut);
+}
+
+#[derive(Debug)]
+struct TokioSleep;
+
+impl aws_sdk_kms::config::AsyncSleep for TokioSleep {
+    fn sleep(&self, duration: Duration) -> aws_sdk_kms::config::Sleep {
+        aws_sdk_kms::config::Sleep::new(tokio::time::sleep(duration))
+    }
+}
+
+#[tokio::test]
+async fn missing_credentials_are_told() {
+    let (kms, arn, _) = one_key();
+    let mut config = kms.config(IRELAND);
+    let none = aws_sdk_kms::config::SharedCredentialsProvider::new(NoCredentials);
+    config.set_credentials_provider(Some(none));
+    let keyring = KmsKeyring::new(Client::from_conf(config.build()), &arn).unwrap();
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::Credentials);
+    for code in ["UnrecognizedClientException", "ExpiredTokenException"] {
+        kms.inject(Fault::refused(code, "The security token is invalid."));
+        let keyring = KmsKeyring::new(kms.client(IRELAND), &arn).unwrap();
+        assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::Credentials);
+    }
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl aws_sdk_kms::config::ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(
+        &'a self,
+    ) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        use aws_credential_types::provider::error::CredentialsError;
+        use aws_credential_types::provider::future::ProvideCredentials;
+        ProvideCredentials::ready(Err(CredentialsError::not_loaded("there are none")))
+    }
+}
+
+#[tokio::test]
+async fn what_is_new_is_passed_on() {
+    let (kms, _, keyring) = one_key();
+    kms.inject(Fault::refused("XksProxyException", "the proxy is on holiday\x1b[2J"));
+    let error = wrap_error(&keyring).await;
+    assert_eq!(error.failure(), &KmsFailure::Other("XksProxyException".to_owned()));
+    assert!(error.to_string().contains("the proxy is on holiday\\u{1b}"), "{error}");
+    let key = NewKey::new(KeySpec::Symmetric).id("0234abcd-12ab-34cd-56ef-1234567890ab");
+    let arn = kms.create_key(IRELAND, key).unwrap();
+    kms.inject(Fault::refused("KMSInvalidStateException", "arn is pending import."));
+    let keyring = KmsKeyring::new(kms.client(IRELAND), &arn).unwrap();
+    assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::InvalidState);
+}

@@ -1,0 +1,187 @@
+//! RSA key pairs whose private half AWS KMS keeps.
+
+use waxseal::kms::{KmsFailure, KmsRsaKeyring};
+use waxseal::testing::{FakeKms, Fault, KeySpec, NewKey, Operation};
+use waxseal::{
+    AlgorithmSuite, ApiMisuse, Attempt, Encrypted, EncryptedDataKey, Error, Keyring, KeyringError,
+    RsaPadding, RsaPrivateKey, RsaPublicKey, UnwrapFailure, UnwrapRequest,
+};
+
+use super::{IRELAND, PLAINTEXT, attempts, failure, operations, opens};
+
+const PADDINGS: [RsaPadding; 2] = [RsaPadding::OaepSha1, RsaPadding::OaepSha256];
+const SUITE: AlgorithmSuite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+
+/// An AWS KMS with an RSA key, its ARN and its public half.
+fn key_pair() -> (FakeKms, String, String) {
+    let kms = FakeKms::new();
+    let private = RsaPrivateKey::generate(2048).unwrap();
+    let key = NewKey::new(KeySpec::Rsa2048).pem(private.to_pem().unwrap().expose());
+    let arn = kms.create_key(IRELAND, key).unwrap();
+    (kms, arn, private.public_key().unwrap().to_pem().unwrap())
+}
+
+fn public(pem: &str) -> RsaPublicKey {
+    RsaPublicKey::from_pem(pem).unwrap()
+}
+
+async fn encrypt(keyring: &KmsRsaKeyring) -> Encrypted {
+    waxseal::encrypt(PLAINTEXT, keyring).context([("tenant", "42")]).suite(SUITE).await.unwrap()
+}
+
+#[tokio::test]
+async fn only_decrypting_makes_a_call() {
+    let (kms, arn, pem) = key_pair();
+    for padding in PADDINGS {
+        kms.clear_calls();
+        let writer = KmsRsaKeyring::public(&arn, padding, public(&pem)).unwrap();
+        let message = encrypt(&writer).await;
+        let [edk] = message.header().encrypted_data_keys() else { panic!("one key") };
+        assert_eq!((edk.provider_id(), edk.provider_info()), (&b"aws-kms-rsa"[..], arn.as_bytes()));
+        assert!(kms.calls().is_empty());
+        let reader = KmsRsaKeyring::new(kms.client(IRELAND), &arn, padding).unwrap();
+        opens(&reader, &message).await;
+        assert_eq!(operations(&kms), [Operation::Decrypt]);
+        assert!(kms.calls()[0].encryption_context.is_empty(), "AWS KMS refuses one with RSA");
+        // One that does not decrypt says so.
+        let failed = attempts(&writer, &message).await;
+        assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::NoPrivateKey, .. }]));
+        let refused = waxseal::encrypt(PLAINTEXT, &reader).suite(SUITE).await;
+        assert!(matches!(refused, Err(Error::Keyring(KeyringError::Wrap { .. }))));
+    }
+}
+
+#[tokio::test]
+async fn the_public_key_can_be_fetched() {
+    let (kms, arn, _) = key_pair();
+    let token = kms.create_grant(&arn).unwrap();
+    let client = kms.client(IRELAND);
+    let public = KmsRsaKeyring::fetch_public_key(&client, &arn, &[&token]).await.unwrap();
+    assert_eq!(kms.calls()[0].grant_tokens, [token.clone()]);
+    let keyring = KmsRsaKeyring::new(client, &arn, RsaPadding::OaepSha256)
+        .unwrap()
+        .public_key(public)
+        .grant_tokens([token.clone()]);
+    opens(&keyring, &encrypt(&keyring).await).await;
+    assert_eq!(operations(&kms), [Operation::GetPublicKey, Operation::Decrypt]);
+    assert_eq!(kms.calls()[1].grant_tokens, [token]);
+}
+
+#[tokio::test]
+async fn only_rsa_keys_give_rsa_public_keys() {
+    let kms = FakeKms::new();
+    let symmetric = kms.create_key(IRELAND, KeySpec::Symmetric).unwrap();
+    let fetched = KmsRsaKeyring::fetch_public_key(&kms.client(IRELAND), &symmetric, &[]).await;
+    assert!(matches!(fetched, Err(Error::Keyring(KeyringError::Kms { .. }))), "{fetched:?}");
+    let curve = kms.create_key(IRELAND, KeySpec::EccP256).unwrap();
+    let fetched = KmsRsaKeyring::fetch_public_key(&kms.client(IRELAND), &curve, &[]).await;
+    let Err(Error::Keyring(KeyringError::Kms { failure, .. })) = fetched else { panic!() };
+    assert_eq!(failure.failure(), &KmsFailure::KeyUsage);
+}
+
+#[tokio::test]
+async fn signed_suites_are_refused_both_ways() {
+    let (kms, arn, pem) = key_pair();
+    let client = kms.client(IRELAND);
+    let keyring =
+        KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let refused = waxseal::encrypt(PLAINTEXT, &keyring).await;
+    let Err(Error::Keyring(KeyringError::Wrap { reason, .. })) = refused else { panic!() };
+    assert!(reason.contains("signature") && reason.contains("CommitKey"), "{reason}");
+    let message = encrypt(&keyring).await;
+    let context = message.context();
+    let signed = AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384;
+    let offered = message.header().encrypted_data_keys();
+    let failed = keyring.unwrap(&UnwrapRequest::new(signed, context, offered)).await.unwrap_err();
+    assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::Unable(_), .. }]));
+    assert!(kms.calls().is_empty());
+}
+
+#[tokio::test]
+async fn the_context_is_bound() {
+    let (kms, arn, pem) = key_pair();
+    let client = kms.client(IRELAND);
+    let keyring =
+        KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let message = encrypt(&keyring).await;
+    let offered = message.header().encrypted_data_keys();
+    for pairs in [vec![], vec![("tenant", "43")], vec![("tenant", "42"), ("more", "1")]] {
+        let context = pairs.into_iter().collect();
+        let request = UnwrapRequest::new(SUITE, &context, offered);
+        let failed = keyring.unwrap(&request).await.unwrap_err();
+        assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::Unauthentic, .. }]));
+    }
+    let request = UnwrapRequest::new(SUITE, message.context(), offered);
+    assert_eq!(keyring.unwrap(&request).await.unwrap().index(), 0);
+}
+
+#[tokio::test]
+async fn answers_are_checked() {
+    let (kms, arn, pem) = key_pair();
+    let other = kms.create_key(IRELAND, KeySpec::Rsa2048).unwrap();
+    let client = kms.client(IRELAND);
+    let keyring =
+        KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let message = encrypt(&keyring).await;
+    kms.inject(Fault::wrong_key_id(other));
+    assert!(matches!(failure(&keyring, &message).await, KmsFailure::WrongAnswer(_)));
+    for len in [0, 47, 48, 63, 64, 79] {
+        kms.inject(Fault::plaintext_len(len));
+        assert_eq!(attempts(&keyring, &message).await.len(), 1, "{len}");
+    }
+    kms.inject(Fault::flipped_plaintext());
+    assert_eq!(attempts(&keyring, &message).await.len(), 1);
+    opens(&keyring, &message).await;
+}
+
+#[tokio::test]
+async fn another_padding_does_not_open_it() {
+    let (kms, arn, pem) = key_pair();
+    let writer = KmsRsaKeyring::public(&arn, PADDINGS[0], public(&pem)).unwrap();
+    let reader = KmsRsaKeyring::new(kms.client(IRELAND), &arn, PADDINGS[1]).unwrap();
+    let message = encrypt(&writer).await;
+    assert_eq!(failure(&reader, &message).await, KmsFailure::ContextMismatch);
+}
+
+#[tokio::test]
+async fn a_replica_opens_what_is_for_the_primary() {
+    let kms = FakeKms::new();
+    let primary = kms.create_key(IRELAND, NewKey::new(KeySpec::Rsa2048).multi_region()).unwrap();
+    let replica = kms.replicate(&primary, super::VIRGINIA).unwrap();
+    let client = kms.client(IRELAND);
+    let public = KmsRsaKeyring::fetch_public_key(&client, &primary, &[]).await.unwrap();
+    let writer = KmsRsaKeyring::public(&primary, PADDINGS[1], public).unwrap();
+    let reader = KmsRsaKeyring::new(kms.client(super::VIRGINIA), &replica, PADDINGS[1]).unwrap();
+    opens(&reader, &encrypt(&writer).await).await;
+}
+
+#[tokio::test]
+async fn what_names_no_key_fails_before_any_call() {
+    let (kms, arn, pem) = key_pair();
+    let writer = KmsRsaKeyring::public(&arn, PADDINGS[1], public(&pem)).unwrap();
+    let message = encrypt(&writer).await;
+    let reader = KmsRsaKeyring::new(kms.client(IRELAND), &arn, PADDINGS[1]).unwrap();
+    let good = message.header().encrypted_data_keys()[0].clone();
+    let bad = EncryptedDataKey::new("aws-kms-rsa", "not an ARN", [0; 256]);
+    let offered = [good, bad];
+    let request = UnwrapRequest::new(SUITE, message.context(), &offered);
+    let failed = reader.unwrap(&request).await.unwrap_err();
+    assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::Malformed(_), .. }]));
+    assert!(kms.calls().is_empty());
+}
+
+#[test]
+fn what_could_never_decrypt_is_refused() {
+    let (kms, arn, pem) = key_pair();
+    for padding in [RsaPadding::Pkcs1, RsaPadding::OaepSha384, RsaPadding::OaepSha512] {
+        let refused = KmsRsaKeyring::public(&arn, padding, public(&pem));
+        assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))));
+    }
+    let id = arn.rsplit('/').next().unwrap();
+    for name in ["alias/x", id, &arn.replace(":key/", ":alias/"), ""] {
+        let refused = KmsRsaKeyring::public(name, PADDINGS[1], public(&pem));
+        assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))), "{name}");
+        let refused = KmsRsaKeyring::new(kms.client(IRELAND), name, PADDINGS[1]);
+        assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))), "{name}");
+    }
+}
