@@ -528,6 +528,72 @@ async fn keys_are_used_only_for_what_they_are() {
     assert_eq!(code(client.list_keys().send().await), "UnknownOperationException");
 }
 
+/// The other side is another implementation, which also makes the key.
+macro_rules! agreement {
+    ($name:ident, $curve:ident, $len:literal, $spec:ident, $sdk_spec:ident, $other:ident) => {
+        #[tokio::test]
+        async fn $name() {
+            use $curve::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+            let mut scalar = [7; $len];
+            scalar[0] = 0;
+            let ours = $curve::SecretKey::from_slice(&scalar).unwrap();
+            scalar[$len - 1] = 9;
+            let theirs = $curve::SecretKey::from_slice(&scalar).unwrap();
+            let expected = $curve::ecdh::diffie_hellman(
+                theirs.to_nonzero_scalar(),
+                ours.public_key().as_affine(),
+            );
+            let spki = theirs.public_key().to_public_key_der().unwrap();
+
+            let kms = FakeKms::new();
+            let pem = ours.to_pkcs8_pem(LineEnding::LF).unwrap();
+            let key = kms.create_key(REGION, NewKey::new(KeySpec::$spec).pem(&pem)).unwrap();
+            let client = kms.client(REGION);
+            let derive = |key: &str, peer: &[u8]| {
+                let request = client.derive_shared_secret().key_id(key);
+                request.key_agreement_algorithm("ECDH".into()).public_key(Blob::new(peer))
+            };
+            let derived = derive(&key, spki.as_bytes()).send().await.unwrap();
+            assert_eq!(derived.shared_secret.unwrap().as_ref(), &expected.raw_secret_bytes()[..],);
+            assert_eq!(derived.key_id.as_ref(), Some(&key));
+            assert_eq!(derived.key_origin, Some(OriginType::External));
+
+            let public = client.get_public_key().key_id(&key).send().await.unwrap();
+            let der = ours.public_key().to_public_key_der().unwrap();
+            assert_eq!(public.public_key.unwrap().as_ref(), der.as_bytes());
+            assert_eq!(public.key_spec, Some(SdkKeySpec::$sdk_spec));
+            assert_eq!(public.key_usage, Some(KeyUsageType::KeyAgreement));
+            assert_eq!(public.key_agreement_algorithms.unwrap().len(), 1);
+
+            // Another curve, no key, no such algorithm, no use for a key like this one.
+            let other = kms.create_key(REGION, KeySpec::$other).unwrap();
+            let wrong_curve = derive(&other, spki.as_bytes()).send().await;
+            assert_eq!(code(wrong_curve), "ValidationException");
+            let cut = derive(&key, &spki.as_bytes()[1..]).send().await;
+            assert_eq!(code(cut), "ValidationException");
+            let request = derive(&key, spki.as_bytes());
+            let unknown = request.clone().key_agreement_algorithm("DH".into()).send().await;
+            assert_eq!(code(unknown), "ValidationException");
+            let encrypted = client.encrypt().key_id(&key).plaintext(Blob::new("x")).send().await;
+            let (code, text) = refusal(encrypted);
+            assert_eq!(code, "InvalidKeyUsageException");
+            assert!(text.contains("key usage is KEY_AGREEMENT"), "{text}");
+            let data_key = client.generate_data_key().key_id(&key).number_of_bytes(32).send().await;
+            assert_eq!(self::code(data_key), "InvalidKeyUsageException");
+            // Faults reach shared secrets too.
+            kms.inject(Fault::plaintext_len(3));
+            let short = request.clone().send().await.unwrap();
+            assert_eq!(short.shared_secret.unwrap().as_ref(), &expected.raw_secret_bytes()[..3]);
+            kms.disable(&key).unwrap();
+            assert_eq!(self::code(request.send().await), "DisabledException");
+        }
+    };
+}
+
+agreement!(secrets_are_agreed_over_p256, p256, 32, EccP256, EccNistP256, EccP384);
+agreement!(secrets_are_agreed_over_p384, p384, 48, EccP384, EccNistP384, EccP521);
+agreement!(secrets_are_agreed_over_p521, p521, 66, EccP521, EccNistP521, EccP256);
+
 #[tokio::test]
 async fn a_key_is_described() {
     let (kms, client, key) = symmetric();
@@ -856,6 +922,7 @@ fn misuse_is_refused() {
         symmetric().pem(rsa.expose()),
         NewKey::new(KeySpec::Rsa3072).pem(rsa.expose()),
         NewKey::new(KeySpec::Rsa2048).pem("no key"),
+        NewKey::new(KeySpec::EccP256).pem(rsa.expose()),
         NewKey::new(KeySpec::Rsa2048).material(&[7; 32]),
     ] {
         let text = format!("{new:?}");

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::random::Random;
 use super::refusal::Refusal;
 use crate::crypto::{
-    CryptoError, GcmKey, IV_LEN, RsaPadding, RsaPrivateKey, TAG_LEN, rsa_private_key_from_pem,
+    CryptoError, EcdhCurve, EcdhPrivateKey, EcdhPublicKey, GcmKey, IV_LEN, PemError, RsaPadding,
+    RsaPrivateKey, TAG_LEN, ecdh_private_key_from_pem, rsa_private_key_from_pem,
 };
 use crate::error::{ApiMisuse, Error};
 use crate::secret::Secret;
@@ -35,6 +36,12 @@ pub enum KeySpec {
     Rsa3072,
     /// `RSA_4096`, to encrypt and decrypt.
     Rsa4096,
+    /// `ECC_NIST_P256`, to agree on secrets.
+    EccP256,
+    /// `ECC_NIST_P384`, to agree on secrets.
+    EccP384,
+    /// `ECC_NIST_P521`, to agree on secrets.
+    EccP521,
 }
 
 impl KeySpec {
@@ -44,34 +51,47 @@ impl KeySpec {
             Self::Rsa2048 => "RSA_2048",
             Self::Rsa3072 => "RSA_3072",
             Self::Rsa4096 => "RSA_4096",
+            Self::EccP256 => "ECC_NIST_P256",
+            Self::EccP384 => "ECC_NIST_P384",
+            Self::EccP521 => "ECC_NIST_P521",
         }
     }
 
     pub(super) fn usage(self) -> &'static str {
         match self {
             Self::Symmetric | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "ENCRYPT_DECRYPT",
+            Self::EccP256 | Self::EccP384 | Self::EccP521 => "KEY_AGREEMENT",
         }
     }
 
-    /// `EncryptionAlgorithms`.
-    pub(super) fn encryption_algorithms(self) -> &'static [&'static str] {
+    /// The field that lists what a key of this kind does, and the list.
+    pub(super) fn algorithms(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Symmetric => &["SYMMETRIC_DEFAULT"],
+            Self::Symmetric => ("EncryptionAlgorithms", &["SYMMETRIC_DEFAULT"]),
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => {
-                &["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
+                ("EncryptionAlgorithms", &["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"])
             }
+            Self::EccP256 | Self::EccP384 | Self::EccP521 => ("KeyAgreementAlgorithms", &["ECDH"]),
         }
     }
 
-    /// The length of an RSA modulus, in bits.
-    fn rsa_bits(self) -> Option<u32> {
+    fn kind(self) -> Kind {
         match self {
-            Self::Rsa2048 => Some(2048),
-            Self::Rsa3072 => Some(3072),
-            Self::Rsa4096 => Some(4096),
-            Self::Symmetric => None,
+            Self::Symmetric => Kind::Symmetric,
+            Self::Rsa2048 => Kind::Rsa { bits: 2048 },
+            Self::Rsa3072 => Kind::Rsa { bits: 3072 },
+            Self::Rsa4096 => Kind::Rsa { bits: 4096 },
+            Self::EccP256 => Kind::Ecc(EcdhCurve::P256),
+            Self::EccP384 => Kind::Ecc(EcdhCurve::P384),
+            Self::EccP521 => Kind::Ecc(EcdhCurve::P521),
         }
     }
+}
+
+enum Kind {
+    Symmetric,
+    Rsa { bits: u32 },
+    Ecc(EcdhCurve),
 }
 
 /// What a key is made with, where its kind alone does not say it.
@@ -155,21 +175,29 @@ impl NewKey {
     pub(super) fn make_material(&self, random: &mut Random) -> Result<Material, Error> {
         let Self { spec, imported, .. } = self;
         let failed = |CryptoError| Error::Backend("make a key");
-        match (spec.rsa_bits(), imported) {
-            (None, None) => Ok(Material::Symmetric(vec![random.secret(32)?])),
-            (None, Some(Imported::Aes(key))) if key.expose().len() == 32 => {
+        let misfit = || unusable(format!("the material does not fit the kind {}", spec.name()));
+        let pem = |error: PemError| unusable(error.to_string());
+        match (spec.kind(), imported) {
+            (Kind::Symmetric, None) => Ok(Material::Symmetric(vec![random.secret(32)?])),
+            (Kind::Symmetric, Some(Imported::Aes(key))) if key.expose().len() == 32 => {
                 Ok(Material::Symmetric(vec![Secret::copy_of(key.expose())]))
             }
-            (Some(bits), None) => Ok(Material::Rsa(RsaPrivateKey::generate(bits).map_err(failed)?)),
-            (Some(bits), Some(Imported::Pem(text))) => {
-                let key = rsa_private_key_from_pem(text)
-                    .map_err(|error| ApiMisuse::Key(error.to_string()))?;
-                if key.modulus_len().checked_mul(8) != usize::try_from(bits).ok() {
-                    return Err(unusable(format!("it is not of the kind {}", spec.name())));
-                }
-                Ok(Material::Rsa(key))
+            (Kind::Rsa { bits }, None) => {
+                RsaPrivateKey::generate(bits).map(Material::Rsa).map_err(failed)
             }
-            _ => Err(unusable(format!("the material does not fit the kind {}", spec.name()))),
+            (Kind::Rsa { bits }, Some(Imported::Pem(text))) => {
+                let key = rsa_private_key_from_pem(text).map_err(pem)?;
+                let fits = key.modulus_len().checked_mul(8) == usize::try_from(bits).ok();
+                if fits { Ok(Material::Rsa(key)) } else { Err(misfit()) }
+            }
+            (Kind::Ecc(curve), None) => {
+                EcdhPrivateKey::generate(curve).map(Material::Ecc).map_err(failed)
+            }
+            (Kind::Ecc(curve), Some(Imported::Pem(text))) => {
+                let key = ecdh_private_key_from_pem(text).map_err(pem)?;
+                if key.curve() == curve { Ok(Material::Ecc(key)) } else { Err(misfit()) }
+            }
+            _ => Err(misfit()),
         }
     }
 
@@ -208,6 +236,11 @@ pub(super) enum KeyState {
 }
 
 impl Key {
+    /// `Origin`.
+    pub(super) fn origin(&self) -> &'static str {
+        if self.imported { "EXTERNAL" } else { "AWS_KMS" }
+    }
+
     pub(super) fn check_enabled(&self) -> Result<(), Refusal> {
         match self.state {
             KeyState::Enabled => Ok(()),
@@ -231,6 +264,7 @@ pub(super) enum Material {
     /// Every version, the newest last.
     Symmetric(Vec<Secret>),
     Rsa(RsaPrivateKey),
+    Ecc(EcdhPrivateKey),
 }
 
 /// The length of a key id in a symmetric ciphertext.
@@ -321,16 +355,29 @@ impl Material {
     pub(super) fn modulus_len(&self) -> usize {
         match self {
             Self::Rsa(key) => key.modulus_len(),
-            Self::Symmetric(_) => 0,
+            Self::Symmetric(_) | Self::Ecc(_) => 0,
         }
     }
 
     /// The public key as SPKI, in DER.
     pub(super) fn public_key(&self) -> Result<Vec<u8>, Refusal> {
         match self {
-            Self::Symmetric(_) => Err(failed(CryptoError)),
-            Self::Rsa(key) => key.public_key().and_then(|key| key.to_spki_der()).map_err(failed),
+            Self::Symmetric(_) => Err(CryptoError),
+            Self::Rsa(key) => key.public_key().and_then(|key| key.to_spki_der()),
+            Self::Ecc(key) => key.public_key().and_then(|key| key.to_spki_der()),
         }
+        .map_err(failed)
+    }
+
+    /// Agrees on a secret with the holder of a public key, which is SPKI in DER.
+    pub(super) fn agree(&self, public_key: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let Self::Ecc(key) = self else { return Err(failed(CryptoError)) };
+        let invalid = |CryptoError| Refusal::validation("The public key is not valid.");
+        let peer = EcdhPublicKey::from_spki_der(public_key).map_err(invalid)?;
+        if peer.curve() != key.curve() {
+            return Err(Refusal::validation("The public key is not on the curve of the KMS key."));
+        }
+        key.agree(&peer).map_err(invalid)
     }
 }
 

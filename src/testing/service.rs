@@ -253,14 +253,14 @@ impl Service {
             },
             "KeyUsage": key.spec.usage(),
             "MultiRegion": key.primary_region.is_some(),
-            "Origin": origin(key),
+            "Origin": key.origin(),
         });
         let mut set = |field: &str, value: Value| {
             if let Some(metadata) = metadata.as_object_mut() {
                 metadata.insert(field.to_owned(), value);
             }
         };
-        let (field, algorithms) = algorithms(key.spec);
+        let (field, algorithms) = key.spec.algorithms();
         set(field, json!(algorithms));
         if key.state == KeyState::PendingDeletion {
             set("DeletionDate", json!(CREATION_DATE));
@@ -291,7 +291,7 @@ impl Service {
             return Err(Refusal::new("UnsupportedOperationException", message));
         }
         key.check_enabled()?;
-        let (field, algorithms) = algorithms(key.spec);
+        let (field, algorithms) = key.spec.algorithms();
         Ok(Answer::default()
             .set_bytes("PublicKey", &self.material(key)?.public_key()?)
             .set("KeyId", key.arn.as_str())
@@ -303,9 +303,26 @@ impl Service {
 
     fn derive_shared_secret(&self, request: Request<'_>) -> Result<Answer, Refusal> {
         let name = required_key(request, "KeyId")?;
+        let public_key = request.fields.bytes("PublicKey", PUBLIC_KEY_LEN)?;
+        match request.fields.text("KeyAgreementAlgorithm")? {
+            Some("ECDH") => {}
+            Some(_) => {
+                let rule = "Member must satisfy enum value set: [ECDH]";
+                return Err(Refusal::constraint("KeyAgreementAlgorithm", rule));
+            }
+            None => return Err(Refusal::missing("KeyAgreementAlgorithm")),
+        }
         let key = self.permitted(request, name, "kms:DeriveSharedSecret")?;
         key.check_enabled()?;
-        Err(wrong_usage(key, request.operation))
+        if key.spec.usage() != "KEY_AGREEMENT" {
+            return Err(wrong_usage(key, request.operation));
+        }
+        let secret = self.material(key)?.agree(&public_key)?;
+        Ok(Answer::default()
+            .set_bytes("SharedSecret", &secret)
+            .set("KeyId", key.arn.as_str())
+            .set("KeyAgreementAlgorithm", "ECDH")
+            .set("KeyOrigin", key.origin()))
     }
 
     fn seal(
@@ -457,7 +474,7 @@ fn check_algorithm(
     if key.spec.usage() != "ENCRYPT_DECRYPT" {
         return Err(wrong_usage(key, operation));
     }
-    if !key.spec.encryption_algorithms().contains(&algorithm.name()) {
+    if !key.spec.algorithms().1.contains(&algorithm.name()) {
         // No ciphertext of such a key can have been made with it.
         if operation == Operation::Decrypt && key.spec != KeySpec::Symmetric {
             return Err(Refusal::invalid_ciphertext());
@@ -482,21 +499,13 @@ fn wrong_usage(key: &Key, operation: Operation) -> Refusal {
     ))
 }
 
-/// The field that lists what a key can do, and the list.
-fn algorithms(spec: KeySpec) -> (&'static str, &'static [&'static str]) {
-    ("EncryptionAlgorithms", spec.encryption_algorithms())
-}
-
-fn origin(key: &Key) -> &'static str {
-    if key.imported { "EXTERNAL" } else { "AWS_KMS" }
-}
-
 /// Every key has material for as long as it is there.
 fn lost() -> Refusal {
     Refusal::internal("the fake lost the material of a key")
 }
 
 const PLAINTEXT_LEN: std::ops::RangeInclusive<usize> = 1..=4096;
+const PUBLIC_KEY_LEN: std::ops::RangeInclusive<usize> = 1..=8192;
 const CIPHERTEXT_LEN: std::ops::RangeInclusive<usize> = 1..=6144;
 const MAX_GRANT_TOKENS: usize = 10;
 /// In seconds since 1970, and the same for all: the fake has no clock.
