@@ -7,7 +7,7 @@ use waxseal::{
     UnwrapFailure, check_keyring,
 };
 
-use super::{IRELAND, attempts, encrypt, failure, operations, opens, wrap_error};
+use super::{IRELAND, attempts, encrypt, failure, opens, operations, wrap_error};
 
 const CURVES: [(KeySpec, EcdhCurve); 3] = [
     (KeySpec::EccP256, EcdhCurve::P256),
@@ -78,15 +78,10 @@ async fn a_raw_key_can_be_the_other_party() {
         let private = EcPrivateKey::generate(curve).unwrap();
         let peer = private.public_key().unwrap();
         let client = kms.client(IRELAND);
-        let ours = KmsEcdhKeyring::kms_private_key_to_static_public_key(
-            client,
-            &arn,
-            copy(&own),
-            peer,
-        )
-        .unwrap();
-        let anonymous =
-            RawEcdhKeyring::ephemeral_private_key_to_static_public_key(copy(&own));
+        let ours =
+            KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &arn, copy(&own), peer)
+                .unwrap();
+        let anonymous = RawEcdhKeyring::ephemeral_private_key_to_static_public_key(copy(&own));
         let theirs =
             RawEcdhKeyring::raw_private_key_to_static_public_key(private, copy(&own)).unwrap();
         opens(&theirs, &encrypt(&ours).await).await;
@@ -170,7 +165,6 @@ async fn keys_for_something_else_are_refused() {
     }
     let (arn, own) = key_pair(&kms, KeySpec::EccP256).await;
     let peer = EcPrivateKey::generate(EcdhCurve::P384).unwrap().public_key().unwrap();
-    let refused =
-        KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &arn, own, peer);
+    let refused = KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &arn, own, peer);
     assert!(matches!(refused, Err(Error::ApiMisuse(_))));
 }

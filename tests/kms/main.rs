@@ -27,8 +27,7 @@ fn one_key() -> (FakeKms, String, KmsKeyring) {
 
 /// A multi-Region key in Ireland and its replica in Virginia.
 fn replicated(kms: &FakeKms) -> [String; 2] {
-    let primary =
-        kms.create_key(IRELAND, NewKey::new(KeySpec::Symmetric).multi_region()).unwrap();
+    let primary = kms.create_key(IRELAND, NewKey::new(KeySpec::Symmetric).multi_region()).unwrap();
     let replica = kms.replicate(&primary, VIRGINIA).unwrap();
     [primary, replica]
 }

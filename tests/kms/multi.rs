@@ -4,7 +4,7 @@ use waxseal::kms::{KmsClientSupplier, KmsFailure, KmsKeyring, RegionalKmsClients
 use waxseal::testing::{FakeKms, KeySpec, Operation};
 use waxseal::{ApiMisuse, Error, UnwrapFailure};
 
-use super::{IRELAND, VIRGINIA, attempts, encrypt, operations, opens, replicated, wrap_error};
+use super::{IRELAND, VIRGINIA, attempts, encrypt, opens, operations, replicated, wrap_error};
 
 /// Keys in two regions, and a keyring of both.
 fn two_regions() -> (FakeKms, [String; 2], waxseal::MultiKeyring) {

@@ -7,7 +7,7 @@ use waxseal::{
     RsaPadding, RsaPrivateKey, RsaPublicKey, UnwrapFailure, UnwrapRequest,
 };
 
-use super::{IRELAND, PLAINTEXT, attempts, failure, operations, opens};
+use super::{IRELAND, PLAINTEXT, attempts, failure, opens, operations};
 
 const PADDINGS: [RsaPadding; 2] = [RsaPadding::OaepSha1, RsaPadding::OaepSha256];
 const SUITE: AlgorithmSuite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
@@ -83,8 +83,7 @@ async fn only_rsa_keys_give_rsa_public_keys() {
 async fn signed_suites_are_refused_both_ways() {
     let (kms, arn, pem) = key_pair();
     let client = kms.client(IRELAND);
-    let keyring =
-        KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let keyring = KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
     let refused = waxseal::encrypt(PLAINTEXT, &keyring).await;
     let Err(Error::Keyring(KeyringError::Wrap { reason, .. })) = refused else { panic!() };
     assert!(reason.contains("signature") && reason.contains("CommitKey"), "{reason}");
@@ -101,8 +100,7 @@ async fn signed_suites_are_refused_both_ways() {
 async fn the_context_is_bound() {
     let (kms, arn, pem) = key_pair();
     let client = kms.client(IRELAND);
-    let keyring =
-        KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let keyring = KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
     let message = encrypt(&keyring).await;
     let offered = message.header().encrypted_data_keys();
     for pairs in [vec![], vec![("tenant", "43")], vec![("tenant", "42"), ("more", "1")]] {
@@ -120,8 +118,7 @@ async fn answers_are_checked() {
     let (kms, arn, pem) = key_pair();
     let other = kms.create_key(IRELAND, KeySpec::Rsa2048).unwrap();
     let client = kms.client(IRELAND);
-    let keyring =
-        KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let keyring = KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
     let message = encrypt(&keyring).await;
     kms.inject(Fault::wrong_key_id(other));
     assert!(matches!(failure(&keyring, &message).await, KmsFailure::WrongAnswer(_)));

@@ -7,7 +7,10 @@ use waxseal::{
     RawAesKeyring, UnwrapFailure, UnwrapRequest, check_keyring,
 };
 
-use super::{IRELAND, VIRGINIA, attempts, encrypt, failure, one_key, operations, opens, replicated, wrap_error};
+use super::{
+    IRELAND, VIRGINIA, attempts, encrypt, failure, one_key, opens, operations, replicated,
+    wrap_error,
+};
 
 #[tokio::test]
 async fn a_message_makes_one_call_each_way() {
@@ -49,7 +52,11 @@ async fn a_child_encrypts_the_data_key_of_another() {
     assert_eq!(message.header().encrypted_data_keys()[1].provider_info(), arn.as_bytes());
     opens(&keyring, &message).await;
     opens(&both, &message).await;
-    assert_eq!(operations(&kms), [Operation::Encrypt, Operation::Decrypt], "the raw key needs none");
+    assert_eq!(
+        operations(&kms),
+        [Operation::Encrypt, Operation::Decrypt],
+        "the raw key needs none"
+    );
 }
 
 #[tokio::test]

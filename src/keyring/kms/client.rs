@@ -297,6 +297,7 @@ impl Call<'_> {
             | "KeyUnavailableException"
             | "ServiceUnavailable" => KmsFailure::Unavailable,
             "" if status >= 500 => KmsFailure::Unavailable,
+            "" if status < 300 => KmsFailure::WrongAnswer("it cannot be read".into()),
             "" => KmsFailure::Other(format!("HTTP status {status}")),
             code => KmsFailure::Other(code.to_owned()),
         }
