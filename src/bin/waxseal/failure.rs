@@ -175,22 +175,41 @@ impl Failure {
 
 fn keyring_hint(error: &KeyringError) -> &'static str {
     match error {
-        KeyringError::NoDataKey { attempts, .. } if attempts.is_empty() => {
-            "give the key with the namespace and name that the message asks for"
+        KeyringError::NoDataKey { attempts, offered } if attempts.is_empty() => {
+            if offered.iter().any(|name| is_ecdh(name)) {
+                "an ECDH key is found by its public keys: give `private=` of the recipient, and for schema=static `public=` of the sender"
+            } else {
+                "give the key with the namespace and name that the message asks for"
+            }
         }
-        KeyringError::NoDataKey { attempts, .. }
-            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::NoPrivateKey)) =>
-        {
-            "a public key cannot decrypt: add `private=PATH` to the key"
+        KeyringError::NoDataKey { attempts, .. } => {
+            let public = attempts.iter().find(|a| matches!(a.failure, UnwrapFailure::NoPrivateKey));
+            match public {
+                Some(attempt) if attempt.keyring.starts_with(RAW_ECDH) => {
+                    "schema=ephemeral only encrypts: decrypt with schema=discovery and `private=PATH`"
+                }
+                Some(_) => "a public key cannot decrypt: add `private=PATH` to the key",
+                None => {
+                    "check that the key file holds the key of that name, and for RSA that the padding is the same"
+                }
+            }
         }
-        KeyringError::NoDataKey { .. } => {
-            "check that the key file holds the key of that name, and for RSA that the padding is the same"
+        KeyringError::Wrap { keyring, .. } if keyring.starts_with(RAW_ECDH) => {
+            "schema=discovery only decrypts: encrypt with schema=static or schema=ephemeral"
         }
         _ => {
             "an RSA key encrypts with its public half, so add `public=PATH`, and it must be long enough for the padding"
         }
     }
 }
+
+/// Whether an encrypted data key is of an ECDH keyring.
+fn is_ecdh(name: &str) -> bool {
+    name.starts_with("raw-ecdh/") || name.starts_with("aws-kms-ecdh/")
+}
+
+/// How the library names such a keyring.
+const RAW_ECDH: &str = "raw ECDH";
 
 fn policy_hint(error: &PolicyError) -> &'static str {
     match error {

@@ -1,5 +1,7 @@
 //! KEY texts and key files.
 
+mod ecdh;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -61,7 +63,17 @@ fn load_one(text: &str, files: &mut Vec<PathBuf>) -> Result<Box<dyn LocalKeyring
             )?
             .0;
             let (namespace, name) = (namespace.required()?, name.required()?);
-            let padding = rsa_padding(&padding.required()?)?;
+            let padding = choice(
+                &padding,
+                &[
+                    ("pkcs1", RsaPadding::Pkcs1),
+                    ("oaep-sha1", RsaPadding::OaepSha1),
+                    ("oaep-sha256", RsaPadding::OaepSha256),
+                    ("oaep-sha384", RsaPadding::OaepSha384),
+                    ("oaep-sha512", RsaPadding::OaepSha512),
+                ],
+                "use pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512, the same on both sides",
+            )?;
             let public = public.optional_path()?;
             let private = private.optional_path()?;
             files.extend(public.iter().chain(&private).cloned());
@@ -82,9 +94,10 @@ fn load_one(text: &str, files: &mut Vec<PathBuf>) -> Result<Box<dyn LocalKeyring
             };
             Ok(Box::new(keyring?))
         }
+        "raw-ecdh" => Ok(Box::new(ecdh::raw(parameters, files)?)),
         kind => Err(Failure::usage(
             format!("there is no {}", quoted("kind of key", kind)),
-            "write raw-aes:namespace=NS,name=NAME,file=PATH or raw-rsa:...; see `waxseal encrypt --help`",
+            "write raw-aes:namespace=NS,name=NAME,file=PATH, raw-rsa:... or raw-ecdh:...; see `waxseal encrypt --help`",
         )),
     }
 }
@@ -198,22 +211,16 @@ fn decoded(name: &str, value: &str) -> Result<String, Failure> {
     })
 }
 
-fn rsa_padding(text: &str) -> Result<RsaPadding, Failure> {
-    Ok(match text {
-        "pkcs1" => RsaPadding::Pkcs1,
-        "oaep-sha1" => RsaPadding::OaepSha1,
-        "oaep-sha256" => RsaPadding::OaepSha256,
-        "oaep-sha384" => RsaPadding::OaepSha384,
-        "oaep-sha512" => RsaPadding::OaepSha512,
-        other => {
-            return Err(Failure::usage(
-                match short(other) {
-                    true => format!("the key parameter `padding` cannot be `{other}`"),
-                    false => "the key parameter `padding` cannot be that".to_owned(),
-                },
-                "use pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512, the same on both sides",
-            ));
-        }
+/// The value that a parameter names.
+fn choice<T: Copy>(parameter: &Parameter, choices: &[(&str, T)], hint: &str) -> Result<T, Failure> {
+    let Parameter { name, value } = parameter;
+    let Some(value) = value else {
+        return Err(Failure::usage(format!("the key parameter `{name}` is missing"), hint));
+    };
+    let chosen = choices.iter().find(|(text, _)| text == value).map(|(_, choice)| *choice);
+    chosen.ok_or_else(|| {
+        let what = if short(value) { format!("`{value}`") } else { "that".to_owned() };
+        Failure::usage(format!("the key parameter `{name}` cannot be {what}"), hint)
     })
 }
 
