@@ -295,6 +295,18 @@ fn a_data_key_is_bound_to_its_context() {
     }
 }
 
+#[test]
+fn an_ecdh_context_that_cannot_be_encoded_is_not_used() {
+    let [alice, bob] = [0, 1].map(|_| Party::new(EcdhCurve::P256));
+    let long = EncryptionContext::from([("k", &*"v".repeat(65_536))]);
+    let error = waxseal::encrypt(b"x", &alice.with(&bob)).context(long.clone()).now().unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Context(_))), "{error:?}");
+    let edk = [wrap(&alice.with(&bob))];
+    let opened = bob.with(&alice).unwrap_now(&UnwrapRequest::new(UNSIGNED, &long, &edk));
+    let attempts = opened.unwrap_err();
+    assert!(matches!(attempts[0].failure, UnwrapFailure::Other(_)), "{attempts:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
