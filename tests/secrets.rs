@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 
 use waxseal::{
-    AesKey, DataKey, EncryptReader, EncryptWriter, RawAesKeyring, RawRsaKeyring, RsaPadding,
-    RsaPrivateKey,
+    AesKey, DataKey, EcPrivateKey, EcdhCurve, EncryptReader, EncryptWriter, RawAesKeyring,
+    RawEcdhKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey,
 };
 
 /// Each byte as text, in every form that a derived `Debug` could give it.
@@ -38,6 +38,22 @@ fn private_keys() {
     assert_hides(&pem, line.as_bytes());
     let keyring = RawRsaKeyring::private("n", "k", RsaPadding::OaepSha256, key).unwrap();
     assert_hides(&keyring, line.as_bytes());
+}
+
+#[test]
+fn elliptic_curve_keys() {
+    let key = EcPrivateKey::generate(EcdhCurve::P521).unwrap();
+    let pem = key.to_pem().unwrap();
+    let line = pem.expose().lines().nth(1).unwrap().to_owned();
+    assert_hides(&pem, line.as_bytes());
+    // The number itself, which follows the same bytes in every such key.
+    let der = pkcs8::der::pem::decode_vec(pem.expose().as_bytes()).unwrap().1;
+    let number = &der[der.len() - 66 - 140..][..66];
+    assert_eq!(der[..der.len() - 66 - 140].last(), Some(&66), "its length");
+    assert_hides(&key, &number[10..18]);
+    let peer = EcPrivateKey::generate(EcdhCurve::P521).unwrap().public_key().unwrap();
+    let keyring = RawEcdhKeyring::raw_private_key_to_static_public_key(key, peer).unwrap();
+    assert_hides(&keyring, &number[10..18]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Messages that other implementations wrote, through every way to decrypt.
 //!
-//! The vectors in `tests/vectors` belong to the project. If a larger set lies in `../shared/vectors`, or
-//! where `WAXSEAL_VECTORS` says, it is run too.
+//! The vectors in `tests/vectors` and `tests/vectors_ecdh` belong to the project. If a larger set lies in
+//! `../shared/vectors`, or where `WAXSEAL_VECTORS` says, it is run too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -22,6 +22,12 @@ mod vector_keyrings;
 fn own_vectors() {
     let counts = run(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors")));
     assert!(counts.opened >= 200 && counts.refused >= 150, "{counts:?}");
+}
+
+#[test]
+fn ecdh_vectors() {
+    let counts = run(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors_ecdh")));
+    assert!(counts.opened == 18 && counts.refused == 5, "{counts:?}");
 }
 
 #[test]

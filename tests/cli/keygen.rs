@@ -1,6 +1,6 @@
 //! `keygen`.
 
-use waxseal::{RsaPrivateKey, RsaPublicKey};
+use waxseal::{EcPrivateKey, EcPublicKey, EcdhCurve, RsaPrivateKey, RsaPublicKey};
 
 use crate::*;
 
@@ -40,6 +40,27 @@ fn an_rsa_key_is_two_files() {
     assert_eq!(private.public_key().unwrap().to_pem().unwrap(), public);
     #[cfg(unix)]
     assert_mode(&folder, "rsa", 0o600);
+}
+
+#[test]
+fn an_elliptic_curve_key_is_two_files() {
+    for (kind, curve) in
+        [("ec-p256", EcdhCurve::P256), ("ec-p384", EcdhCurve::P384), ("ec-p521", EcdhCurve::P521)]
+    {
+        let folder = Folder::new();
+        assert_eq!(folder.run(&["keygen", "--kind", kind, "--out", "ec"]).ok(), b"");
+        assert_eq!(folder.names(), ["ec", "ec.pub"]);
+        let private = String::from_utf8(folder.read("ec")).unwrap();
+        let public = String::from_utf8(folder.read("ec.pub")).unwrap();
+        assert!(private.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+        assert_eq!(EcPublicKey::from_pem(&public).unwrap().curve(), curve);
+        let private = EcPrivateKey::from_pem(&private).unwrap();
+        assert_eq!(private.curve(), curve);
+        assert_eq!(private.public_key().unwrap().to_pem().unwrap(), public);
+        #[cfg(unix)]
+        assert_mode(&folder, "ec", 0o600);
+        folder.run(&["keygen", "--kind", kind, "--out", "ec"]).refuses(1, "`ec` exists");
+    }
 }
 
 /// A public key is a modulus and 38 bytes around it.

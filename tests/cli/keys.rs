@@ -9,7 +9,7 @@ fn refuses(key: &str, words: &str) {
 }
 
 #[test]
-fn there_are_two_kinds() {
+fn there_are_three_kinds() {
     refuses("aws-kms:arn", "`aws-kms`");
     refuses("raw-aes", "`namespace` is missing");
     refuses("", "no kind of key ``");
@@ -194,6 +194,102 @@ fn a_bad_rsa_key_file_is_refused() {
     }
 }
 
+/// Two key pairs on a curve, as `a`, `a.pub`, `b` and `b.pub`, and one on another as `c` and `c.pub`.
+fn with_ec(curve: &str) -> Folder {
+    let folder = Folder::new();
+    let other = if curve == "p256" { "p384" } else { "p256" };
+    for (name, curve) in [("a", curve), ("b", curve), ("c", other)] {
+        folder.run(&["keygen", "--kind", &format!("ec-{curve}"), "--out", name]).ok();
+    }
+    folder
+}
+
+#[test]
+fn ecdh_keys_do_what_their_schema_does() {
+    for curve in ["p256", "p384", "p521"] {
+        let folder = with_ec(curve);
+        let key =
+            |schema: &str, files: &str| format!("raw-ecdh:schema={schema},curve={curve},{files}");
+        let from_a = key("static", "private=a,public=b.pub");
+        let to_b = key("static", "private=b,public=a.pub");
+        let b = key("discovery", "private=b");
+        let for_b = key("ephemeral", "public=b.pub");
+        for (writer, readers) in [(&from_a, vec![&from_a, &to_b, &b]), (&for_b, vec![&b])] {
+            let message = folder.run_with(&["encrypt", "-k", writer], b"hello").ok();
+            for reader in readers {
+                assert_eq!(folder.run_with(&["decrypt", "-k", reader], &message).ok(), b"hello");
+            }
+        }
+        let message = folder.run_with(&["encrypt", "-k", &for_b], b"hello").ok();
+        let done = folder.run_with(&["decrypt", "-k", &for_b], &message);
+        assert!(done.fails(4, "no private key").stderr.contains("schema=discovery"));
+        let done = folder.run_with(&["decrypt", "-k", &key("discovery", "private=a")], &message);
+        assert!(done.fails(4, "raw-ecdh/").stderr.contains("`private=` of the recipient"));
+        let done = folder.run(&["encrypt", "-k", &b]);
+        assert!(done.fails(4, "only decrypts").stderr.contains("schema=ephemeral"));
+    }
+}
+
+#[test]
+fn a_schema_tells_what_it_needs() {
+    let folder = with_ec("p256");
+    for (key, words) in [
+        ("curve=p256,private=a", "`schema` is missing"),
+        ("schema=static,private=a,public=b.pub", "`curve` is missing"),
+        ("schema=unified,curve=p256,private=a", "`schema` cannot be `unified`"),
+        ("schema=discovery,curve=P-256,private=a", "`curve` cannot be `P-256`"),
+        ("schema=static,curve=p256,private=a", "`public` is missing"),
+        ("schema=static,curve=p256,public=b.pub", "`private` is missing"),
+        ("schema=ephemeral,curve=p256", "`public` is missing"),
+        ("schema=discovery,curve=p256", "`private` is missing"),
+        ("schema=ephemeral,curve=p256,public=b.pub,private=a", "takes no key parameter `private`"),
+        ("schema=discovery,curve=p256,public=b.pub,private=a", "takes no key parameter `public`"),
+        ("schema=discovery,curve=p256,private=", "`private` is empty"),
+        ("schema=discovery,curve=p256,file=a", "`file`"),
+        ("schema=discovery,curve=p384,private=a", "`a`: the key is on P-256, not on P-384"),
+        ("schema=static,curve=p256,private=a,public=c.pub", "`c.pub`: the key is on P-384"),
+        ("schema=ephemeral,curve=p256,public=a", "this is a private key"),
+        ("schema=discovery,curve=p256,private=a.pub", "this is a public key"),
+    ] {
+        let key = format!("raw-ecdh:{key}");
+        folder.run(&["encrypt", "-k", &key]).refuses(2, words);
+        let done = folder.run(&["decrypt", "-k", &key]).fails(2, words);
+        let missing = words.contains("is missing") || words.contains("takes no");
+        if missing && !words.contains("curve") {
+            assert!(done.stderr.contains("schema=static needs `private`"), "{}", done.stderr);
+        }
+    }
+}
+
+#[test]
+fn an_rsa_key_is_no_ecdh_key_and_the_other_way_round() {
+    let folder = with_rsa();
+    folder.run(&["keygen", "--kind", "ec-p256", "--out", "ec"]).ok();
+    for (key, words) in [
+        (
+            "raw-ecdh:schema=discovery,curve=p256,private=rsa",
+            "an RSA key, and an elliptic-curve key",
+        ),
+        ("raw-ecdh:schema=ephemeral,curve=p256,public=rsa.pub", "an RSA key"),
+        ("raw-rsa:namespace=ns,name=r,padding=oaep-sha512,private=ec", "an elliptic-curve key"),
+    ] {
+        folder.run(&["encrypt", "-k", key]).refuses(2, words);
+    }
+}
+
+/// An output may not replace a key, whichever kind of key it is.
+#[test]
+fn an_ecdh_key_file_is_not_overwritten() {
+    let folder = with_ec("p256");
+    let key = "raw-ecdh:schema=static,curve=p256,private=a,public=b.pub";
+    for file in ["a", "b.pub"] {
+        let before = folder.read(file);
+        let done = folder.run_with(&["encrypt", "-k", key, "-o", file, "--force"], b"hello");
+        assert_ne!(done.code, 0, "{file}");
+        assert_eq!(folder.read(file), before, "{file}");
+    }
+}
+
 #[test]
 fn a_key_instead_of_a_path_is_not_repeated() {
     let folder = Folder::new();
@@ -207,6 +303,9 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             format!("raw-aes:namespace=ns,name=a,file={secret}"),
             format!("raw-rsa:namespace=ns,name=a,padding={secret},public=key"),
             format!("raw-rsa:namespace=ns,name=a,padding=pkcs1,public={secret}"),
+            format!("raw-ecdh:schema={secret},curve=p256,private=key"),
+            format!("raw-ecdh:schema=static,curve={secret},private=key"),
+            format!("raw-ecdh:schema=discovery,curve=p256,private={secret}"),
         ] {
             let done = folder.run(&["encrypt", "-k", &key]).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);

@@ -40,7 +40,7 @@ pub(crate) struct Keygen {
     /// What kind of key
     #[arg(long)]
     pub(crate) kind: KeyKind,
-    /// Where to write it, readable for you alone; the public half of an RSA key goes to PATH.pub
+    /// Where to write it, readable for you alone; the public half of a key pair goes to PATH.pub
     #[arg(long, value_name = "PATH")]
     pub(crate) out: PathBuf,
     /// Replace files that exist
@@ -62,6 +62,12 @@ pub(crate) enum KeyKind {
     Rsa3072,
     /// A key pair of 4096 bits, as PEM
     Rsa4096,
+    /// A key pair on P-256, for raw-ecdh, as PEM
+    EcP256,
+    /// A key pair on P-384, for raw-ecdh, as PEM
+    EcP384,
+    /// A key pair on P-521, for raw-ecdh, as PEM
+    EcP521,
 }
 
 #[derive(Debug, Args)]
@@ -188,11 +194,16 @@ KEY is one of
   raw-aes:namespace=NS,name=NAME,file=PATH
   raw-rsa:namespace=NS,name=NAME,padding=PADDING,public=PATH
   raw-rsa:namespace=NS,name=NAME,padding=PADDING,private=PATH
+  raw-ecdh:schema=static,curve=CURVE,private=PATH,public=PATH
+  raw-ecdh:schema=ephemeral,curve=CURVE,public=PATH
+  raw-ecdh:schema=discovery,curve=CURVE,private=PATH
   kms:key=ARN
   kms-mrk:key=ARN
   kms-discovery:partition=aws,account=ID
   kms-mrk-discovery:partition=aws,account=ID
   kms-rsa:key=ARN,public=PATH,algorithm=ALGORITHM
+  kms-ecdh:schema=static,key=ARN,curve=CURVE,public=PATH
+  kms-ecdh:schema=discovery,key=ARN,curve=CURVE
 
 PADDING is pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512; both
 public= and private= may be given. Namespace and name are written in each
@@ -200,19 +211,26 @@ message, and are how a key is found again. Values are UTF-8 text. A comma in a
 value is written %2C and a percent sign %25; any other byte may be written so,
 too.
 
+CURVE is p256, p384 or p521. For raw-ecdh, private= is your own key, and
+public= the other party's. static encrypts for the other party, and decrypts
+what either of the two encrypted for the other; ephemeral only encrypts, for
+the one whose key it is; discovery only decrypts, whoever the sender was.
+
 An AES key file holds 16, 24 or 32 bytes. A file of exactly 32, 48 or 64
 hexadecimal digits holds them in that form; otherwise, a file that is exactly
 the Base64 of so many bytes (24, 32 or 44 characters) holds them in that form;
 either may end in a newline. Any other file is the key itself. RSA keys are
-PEM, PKCS #8 or PKCS #1, not encrypted.
+PEM, PKCS #8 or PKCS #1, and elliptic-curve keys PEM, PKCS #8 or SEC 1, not
+encrypted.
 
 AWS KMS keys take region=R, profile=P, endpoint=URL and grant-token=T as well;
 what is not given comes from the environment, as for other AWS programs. kms
 and kms-mrk also encrypt with a key id or alias/NAME, but decrypt only with the
 ARN of a key. Discovery asks for any key that a message names, in the accounts
 given; account= and region= can be there several times. ALGORITHM is
-RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1; without public=, the public key is
-fetched.";
+RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1. The public half of the key in AWS KMS
+is public= of kms-rsa and own= of kms-ecdh; where it is not given, it is
+fetched. public= of kms-ecdh is the other party's.";
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:

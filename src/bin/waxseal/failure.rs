@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 #[cfg(feature = "kms")]
 use waxseal::kms::KmsFailure;
-use waxseal::{ApiMisuse, Error, KeyringError, Malformed, PolicyError, UnwrapFailure};
+use waxseal::{ApiMisuse, Attempt, Error, KeyringError, Malformed, PolicyError, UnwrapFailure};
 
 /// Why the command failed, and what helps.
 #[derive(Debug)]
@@ -183,36 +183,44 @@ fn keyring_hint(error: &KeyringError) -> &'static str {
     match error {
         #[cfg(feature = "kms")]
         KeyringError::Kms { failure, .. } => kms_hint(failure.failure()),
-        KeyringError::NoDataKey { attempts, .. } if attempts.is_empty() => {
-            "give the key with the namespace and name that the message asks for"
+        KeyringError::NoDataKey { attempts, offered } => match attempts.first() {
+            None if offered.iter().any(|name| is_ecdh(name)) => {
+                "an ECDH key is found by its public keys: give `private=` of the recipient, and for schema=static `public=` of the sender"
+            }
+            None => "give a key that the message asks for; `waxseal inspect` shows them",
+            Some(first) => attempt_hint(first),
+        },
+        KeyringError::Wrap { keyring, .. } if keyring.contains("ECDH") => {
+            "schema=discovery only decrypts: encrypt with another schema"
         }
-        KeyringError::NoDataKey { attempts, .. }
-            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::NoPrivateKey)) =>
-        {
-            "a public key cannot decrypt: add `private=PATH` to the key"
-        }
-        #[cfg(feature = "kms")]
-        KeyringError::NoDataKey { attempts, .. }
-            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::Kms(_))) =>
-        {
-            let mut failures = attempts.iter().filter_map(|attempt| match &attempt.failure {
-                UnwrapFailure::Kms(error) => Some(error.failure()),
-                _ => None,
-            });
-            failures.next().map_or("try again", kms_hint)
-        }
-        KeyringError::NoDataKey { attempts, .. }
-            if attempts.iter().any(|a| matches!(a.failure, UnwrapFailure::Unable(_))) =>
-        {
-            "give the key in the form that the error asks for"
-        }
-        KeyringError::NoDataKey { .. } => {
-            "check that the key file holds the key of that name, and for RSA that the padding is the same"
+        KeyringError::Wrap { keyring, .. } if keyring.contains("AWS KMS RSA") => {
+            "choose a suite without signature, as with --suite 0x0478"
         }
         _ => {
             "an RSA key encrypts with its public half, so add `public=PATH`, and it must be long enough for the padding"
         }
     }
+}
+
+/// The first attempt is the one with the key that was given first.
+fn attempt_hint(attempt: &Attempt) -> &'static str {
+    match &attempt.failure {
+        #[cfg(feature = "kms")]
+        UnwrapFailure::Kms(error) => kms_hint(error.failure()),
+        UnwrapFailure::NoPrivateKey if attempt.keyring.contains("ECDH") => {
+            "schema=ephemeral only encrypts: decrypt with schema=discovery and `private=PATH`"
+        }
+        UnwrapFailure::NoPrivateKey => "a public key cannot decrypt: add `private=PATH` to the key",
+        UnwrapFailure::Unable(_) => "give the key in the form that the error asks for",
+        _ => {
+            "check that the key file holds the key of that name, and for RSA that the padding is the same"
+        }
+    }
+}
+
+/// Whether an encrypted data key is of an ECDH keyring.
+fn is_ecdh(name: &str) -> bool {
+    name.starts_with("raw-ecdh/") || name.starts_with("aws-kms-ecdh/")
 }
 
 /// The errors themselves say what to do; this is how, on a command line.

@@ -1,5 +1,9 @@
 //! KEY texts and key files.
 
+mod ecdh;
+#[cfg(feature = "kms")]
+mod kms;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +16,7 @@ use waxseal::{
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, shown};
-use crate::parameters::{Parameters, quoted, short};
+use crate::parameters::{Parameters, quoted};
 use crate::wait::Waiter;
 
 /// The keys of a command.
@@ -59,8 +63,8 @@ impl Loader<'_> {
     fn load(&mut self, text: &str) -> Result<Box<dyn Keyring>, Failure> {
         let (kind, parameters) = text.split_once(':').unwrap_or((text, ""));
         #[cfg(feature = "kms")]
-        if crate::kms::is_kind(kind) {
-            return crate::kms::load(kind, parameters, self);
+        if kms::is_kind(kind) {
+            return kms::load(kind, parameters, self);
         }
         #[cfg(not(feature = "kms"))]
         if kind.split('-').next() == Some("kms") {
@@ -100,7 +104,16 @@ fn load_raw(
             )?
             .0;
             let (namespace, name) = (namespace.required()?, name.required()?);
-            let padding = rsa_padding(&padding.required()?)?;
+            let padding = padding.choice(
+                &[
+                    ("pkcs1", RsaPadding::Pkcs1),
+                    ("oaep-sha1", RsaPadding::OaepSha1),
+                    ("oaep-sha256", RsaPadding::OaepSha256),
+                    ("oaep-sha384", RsaPadding::OaepSha384),
+                    ("oaep-sha512", RsaPadding::OaepSha512),
+                ],
+                "use pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512, the same on both sides",
+            )?;
             let public = public.optional_path()?;
             let private = private.optional_path()?;
             files.extend(public.iter().chain(&private).cloned());
@@ -121,6 +134,7 @@ fn load_raw(
             };
             Ok(Box::new(keyring?))
         }
+        "raw-ecdh" => Ok(Box::new(ecdh::raw(parameters, files)?)),
         kind => Err(Failure::usage(
             format!("there is no {}", quoted("kind of key", kind)),
             "write raw-aes:namespace=NS,name=NAME,file=PATH, kms:key=ARN or another; see `waxseal encrypt --help`",
@@ -139,29 +153,7 @@ fn looks_like_key(name: &Path) -> bool {
     }
 }
 
-fn rsa_padding(text: &str) -> Result<RsaPadding, Failure> {
-    Ok(match text {
-        "pkcs1" => RsaPadding::Pkcs1,
-        "oaep-sha1" => RsaPadding::OaepSha1,
-        "oaep-sha256" => RsaPadding::OaepSha256,
-        "oaep-sha384" => RsaPadding::OaepSha384,
-        "oaep-sha512" => RsaPadding::OaepSha512,
-        other => {
-            return Err(Failure::usage(
-                match short(other) {
-                    true => format!("the key parameter `padding` cannot be `{other}`"),
-                    false => "the key parameter `padding` cannot be that".to_owned(),
-                },
-                "use pkcs1, oaep-sha1, oaep-sha256, oaep-sha384 or oaep-sha512, the same on both sides",
-            ));
-        }
-    })
-}
-
-pub(crate) fn pem<K>(
-    path: &Path,
-    parse: impl FnOnce(&str) -> Result<K, Error>,
-) -> Result<K, Failure> {
+fn pem<K>(path: &Path, parse: impl FnOnce(&str) -> Result<K, Error>) -> Result<K, Failure> {
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| {
         Failure::usage(

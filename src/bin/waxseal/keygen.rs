@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use waxseal::{AesKey, RsaPrivateKey};
+use waxseal::{AesKey, EcPrivateKey, EcdhCurve, Error, RsaPrivateKey, SecretText};
 
 use crate::args::{KeyKind, Keygen};
 use crate::failure::Failure;
@@ -22,9 +22,12 @@ pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
         KeyKind::Aes128 => write(key_file, AesKey::generate_128()?.expose())?.commit(),
         KeyKind::Aes192 => write(key_file, AesKey::generate_192()?.expose())?.commit(),
         KeyKind::Aes256 => write(key_file, AesKey::generate_256()?.expose())?.commit(),
-        KeyKind::Rsa2048 => rsa(2048, out, *force, key_file),
-        KeyKind::Rsa3072 => rsa(3072, out, *force, key_file),
-        KeyKind::Rsa4096 => rsa(4096, out, *force, key_file),
+        KeyKind::Rsa2048 => pair(out, *force, key_file, || rsa(2048)),
+        KeyKind::Rsa3072 => pair(out, *force, key_file, || rsa(3072)),
+        KeyKind::Rsa4096 => pair(out, *force, key_file, || rsa(4096)),
+        KeyKind::EcP256 => pair(out, *force, key_file, || ec(EcdhCurve::P256)),
+        KeyKind::EcP384 => pair(out, *force, key_file, || ec(EcdhCurve::P384)),
+        KeyKind::EcP521 => pair(out, *force, key_file, || ec(EcdhCurve::P521)),
     }
 }
 
@@ -33,13 +36,31 @@ fn target(path: &Path, force: bool, mode: Mode) -> Result<Target, Failure> {
         .map_err(|failure| failure.hinting("name a new file with --out, in a folder that is there"))
 }
 
-fn rsa(bits: u32, out: &Path, force: bool, key_file: Target) -> Result<(), Failure> {
+/// Private and public half, as PEM.
+type Pair = (SecretText, String);
+
+fn rsa(bits: u32) -> Result<Pair, Error> {
+    let private = RsaPrivateKey::generate(bits)?;
+    Ok((private.to_pem()?, private.public_key()?.to_pem()?))
+}
+
+fn ec(curve: EcdhCurve) -> Result<Pair, Error> {
+    let private = EcPrivateKey::generate(curve)?;
+    Ok((private.to_pem()?, private.public_key()?.to_pem()?))
+}
+
+fn pair(
+    out: &Path,
+    force: bool,
+    key_file: Target,
+    make: impl FnOnce() -> Result<Pair, Error>,
+) -> Result<(), Failure> {
     let public_path = with_pub(out);
     let public_file = target(&public_path, force, Mode::Usual)?;
     public_file.check_new()?;
-    let private = RsaPrivateKey::generate(bits)?;
-    let public = write(public_file, private.public_key()?.to_pem()?.as_bytes())?;
-    let private = write(key_file, private.to_pem()?.expose().as_bytes())?;
+    let (private, public) = make()?;
+    let public = write(public_file, public.as_bytes())?;
+    let private = write(key_file, private.expose().as_bytes())?;
     // Without its private half, a public key would encrypt what nobody can decrypt.
     private.commit()?;
     public.commit()

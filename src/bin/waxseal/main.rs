@@ -8,8 +8,6 @@ mod input;
 mod inspect;
 mod key;
 mod keygen;
-#[cfg(feature = "kms")]
-mod kms;
 mod manual;
 mod output;
 mod parameters;

@@ -75,6 +75,28 @@ impl Parameter {
         self.values
     }
 
+    pub(crate) fn is_given(&self) -> bool {
+        !self.values.is_empty()
+    }
+
+    /// The name, for messages.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the text, which must be there, stands for.
+    pub(crate) fn choice<T: Copy>(self, choices: &[(&str, T)], hint: &str) -> Result<T, Failure> {
+        let name = self.name;
+        let Some(value) = self.optional() else {
+            return Err(Failure::usage(format!("the key parameter `{name}` is missing"), hint));
+        };
+        let chosen = choices.iter().find(|(text, _)| *text == value).map(|(_, choice)| *choice);
+        chosen.ok_or_else(|| {
+            let what = if short(&value) { format!("`{value}`") } else { "that".to_owned() };
+            Failure::usage(format!("the key parameter `{name}` cannot be {what}"), hint)
+        })
+    }
+
     pub(crate) fn required_path(self) -> Result<PathBuf, Failure> {
         let name = self.name;
         path(name, self.required()?)
@@ -91,7 +113,7 @@ pub(crate) fn quoted(what: &str, text: &str) -> String {
     if short(text) { format!("{what} `{text}`") } else { format!("such {what}") }
 }
 
-pub(crate) fn short(text: &str) -> bool {
+fn short(text: &str) -> bool {
     text.chars().count() <= MAX_QUOTED
 }
 

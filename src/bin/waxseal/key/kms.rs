@@ -7,12 +7,14 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::{Builder, Region};
 use waxseal::kms::{
-    DiscoveryFilter, KmsArn, KmsDiscoveryKeyring, KmsKeyring, KmsRsaKeyring, RegionalKmsClients,
+    DiscoveryFilter, KmsArn, KmsDiscoveryKeyring, KmsEcdhKeyring, KmsKeyring, KmsRsaKeyring,
+    RegionalKmsClients,
 };
 use waxseal::{Keyring, RsaPadding, RsaPublicKey};
 
+use super::ecdh::{Read, curve_of};
+use super::{Loader, Use, pem};
 use crate::failure::Failure;
-use crate::key::{Loader, Use, pem};
 use crate::parameters::{Parameter, Parameters, quoted};
 
 /// Whether this kind of KEY is one of AWS KMS.
@@ -31,9 +33,10 @@ pub(crate) fn load(
             discovery(parameters, loader, kind == "kms-mrk-discovery")
         }
         "kms-rsa" => rsa(parameters, loader),
+        "kms-ecdh" => ecdh(parameters, loader),
         kind => Err(Failure::usage(
             format!("there is no {}", quoted("kind of key", kind)),
-            "the kinds of AWS KMS are kms, kms-mrk, kms-discovery, kms-mrk-discovery and kms-rsa",
+            "the kinds of AWS KMS are kms, kms-mrk, kms-discovery, kms-mrk-discovery, kms-rsa and kms-ecdh",
         )),
     }
 }
@@ -114,7 +117,16 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
     )?
     .0;
     let (key, tokens) = (key.required()?, tokens.all());
-    let padding = rsa_algorithm(&algorithm.required()?)?;
+    // The names that AWS KMS gives them, and those of raw keys.
+    let padding = algorithm.choice(
+        &[
+            ("RSAES_OAEP_SHA_1", RsaPadding::OaepSha1),
+            ("RSAES_OAEP_SHA_256", RsaPadding::OaepSha256),
+            ("oaep-sha1", RsaPadding::OaepSha1),
+            ("oaep-sha256", RsaPadding::OaepSha256),
+        ],
+        "use RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1, the same on both sides",
+    )?;
     let public = public.optional_path()?;
     loader.files.extend(public.clone());
     let public = public.map(|path| pem(&path, RsaPublicKey::from_pem)).transpose()?;
@@ -135,17 +147,53 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
     Ok(Box::new(keyring.grant_tokens(tokens)))
 }
 
-/// The names that AWS KMS gives them, and those of raw keys.
-fn rsa_algorithm(text: &str) -> Result<RsaPadding, Failure> {
-    match text {
-        "RSAES_OAEP_SHA_1" | "oaep-sha1" => Ok(RsaPadding::OaepSha1),
-        "RSAES_OAEP_SHA_256" | "oaep-sha256" => Ok(RsaPadding::OaepSha256),
-        other => Err(Failure::usage(
-            format!("there is no {} of AWS KMS", quoted("RSA algorithm", other)),
-            "use RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1, the same on both sides",
-        )),
+fn ecdh(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Failure> {
+    const NAMES: [&str; 9] =
+        ["schema", "key", "curve", "public", "own", "region", "profile", "endpoint", "grant-token"];
+    let [schema, key, curve, public, own, region, profile, endpoint, tokens] =
+        Parameters::read_repeated(parameters, NAMES, &["grant-token"])?.0;
+    let is_static = schema.choice(&[("static", true), ("discovery", false)], ECDH_NEEDS)?;
+    let (key, tokens) = (key.required()?, tokens.all());
+    let curve = curve_of(curve)?;
+    let mut read = Read { curve, files: &mut loader.files };
+    let peer = match (is_static, public.is_given()) {
+        (true, true) => Some(read.public(public)?),
+        (false, false) => None,
+        (true, false) | (false, true) => {
+            let what = if is_static { "needs the" } else { "takes no" };
+            return Err(Failure::usage(format!("it {what} key parameter `public`"), ECDH_NEEDS));
+        }
+    };
+    if peer.is_none() && loader.to == Use::Encrypt {
+        return Err(Failure::usage("schema=discovery only decrypts", ECDH_NEEDS));
     }
+    let own = own.is_given().then(|| read.public(own)).transpose()?;
+    let client = Service::new(region, profile, endpoint).client(loader, arn_region(&key))?;
+    let own = match own {
+        Some(own) => own,
+        None => {
+            let tokens: Vec<_> = tokens.iter().map(String::as_str).collect();
+            loader.waiter.wait(KmsEcdhKeyring::fetch_public_key(&client, &key, &tokens))?
+        }
+    };
+    if own.curve() != curve {
+        let found = own.curve();
+        return Err(Failure::usage(
+            format!("the key in AWS KMS is on {found}, not on {curve}"),
+            "give the curve that all keys are on",
+        ));
+    }
+    let keyring = match peer {
+        Some(peer) => {
+            KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &key, own, peer)?
+        }
+        None => KmsEcdhKeyring::kms_public_key_discovery(client, &key, own)?,
+    };
+    Ok(Box::new(keyring.grant_tokens(tokens)))
 }
+
+const ECDH_NEEDS: &str = "schema=static needs `key` (your own in AWS KMS) and `public` (the other \
+    party's); schema=discovery, which only decrypts, `key`";
 
 /// The region of a key that is named by its ARN.
 fn arn_region(key: &str) -> Option<String> {
