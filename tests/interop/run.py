@@ -2,7 +2,7 @@
 """Has waxseal and the official Python and JavaScript packages open each other's messages.
 
 Every algorithm suite, with four lengths and nine ways to choose keys, both ways; then keys made by `waxseal keygen`,
-unframed messages and required encryption contexts. One line per check, and last `N passed, M failed`.
+raw ECDH keyrings, unframed messages and required encryption contexts. One line per check, and last `N passed, M failed`.
 """
 
 import argparse
@@ -44,6 +44,10 @@ def raw_aes(key):
 
 def raw_rsa(key, padding):
     return {"type": "raw-rsa", "key": key, "padding": padding, "namespace": NAMESPACE, "name": f"{key} ü"}
+
+
+def raw_ecdh(schema, curve, sender, recipient):
+    return {"type": "raw-ecdh", "schema": schema, "curve": curve, "sender": sender, "recipient": recipient}
 
 
 TWO = {"type": "multi", "generator": raw_aes("aes-256-a"), "children": [raw_rsa("rsa-2048-a", "oaep-sha256")]}
@@ -134,6 +138,15 @@ class Waxseal:
             for member in [keyring["generator"], *keyring["children"]]:
                 yield from self.key_arguments(member, private, call)
             return
+        if keyring["type"] == "raw-ecdh":
+            fields = {"schema": keyring["schema"], "curve": keyring["curve"]}
+            if keyring["schema"] != "ephemeral":
+                own = keyring["sender" if keyring["schema"] == "static" else "recipient"]
+                fields["private"] = str(self.files[own][0])
+            if keyring["schema"] != "discovery":
+                fields["public"] = f"{self.files[keyring['recipient']][0]}.pub"
+            yield from ("-k", f"raw-ecdh:{','.join(f'{name}={value}' for name, value in fields.items())}")
+            return
         files = self.files[keyring["key"]]
         file = files[call % len(files)]
         fields = {"namespace": keyring["namespace"], "name": keyring["name"]}
@@ -194,9 +207,9 @@ class Waxseal:
             arguments += [["-c", f"{name}={value}"], ["-c", name], []][how]
         return self.run(arguments, message, call, "decrypt")
 
-    def keygen(self, kind):
+    def keygen(self, kind, suffix=""):
         """Makes a key and reads it back as the official packages need it."""
-        path = self.folder / f"made-{kind}"
+        path = self.folder / f"made-{kind}{suffix}"
         try:
             done = subprocess.run(
                 [str(self.binary), "keygen", "--kind", kind, "--out", str(path)],
@@ -210,9 +223,10 @@ class Waxseal:
             raise Failure(f"waxseal keygen: exit {done.returncode}: {done.stderr.decode(errors='replace')[:300]}")
         try:
             self.files[path.name] = [path]
-            if kind.startswith("rsa"):
+            if not kind.startswith("aes"):
                 public = path.with_name(f"{path.name}.pub").read_text()
-                return path.name, {"type": "rsa", "private_pkcs8_pem": path.read_text(), "public_spki_pem": public}
+                kind = "rsa" if kind.startswith("rsa") else "ecc"
+                return path.name, {"type": kind, "private_pkcs8_pem": path.read_text(), "public_spki_pem": public}
             return path.name, {"type": "aes", "material_hex": key_bytes(path.read_bytes(), int(kind[3:]) // 8).hex()}
         except (OSError, ValueError) as error:
             raise Failure(f"waxseal keygen wrote something else: {error}") from error
@@ -299,6 +313,29 @@ def keygen(report, waxseal, official):
         report.check(f"waxseal keygen {kind}, both ways with python and node", run)
 
 
+def ecdh(report, waxseal, python):
+    """Key pairs made by waxseal. A static keyring opens what either of the two wrote; so does its writer."""
+    for curve in ("p256", "p384", "p521"):
+        a, b = (waxseal.keygen(f"ec-{curve}", suffix) for suffix in ("-a", "-b"))
+        for name, key in (a, b):
+            python.add_key(name, key)
+        a, b = a[0], b[0]
+        from_a, from_b = raw_ecdh("static", curve, a, b), raw_ecdh("static", curve, b, a)
+        for_b, by_b = raw_ecdh("ephemeral", curve, a, b), raw_ecdh("discovery", curve, a, b)
+        kinds = {
+            "static": (from_a, from_b),
+            "static by its writer": (from_a, from_a),
+            "static by discovery": (from_a, by_b),
+            "ephemeral by discovery": (for_b, by_b),
+        }
+        for (writer, reader), (kind, keyrings) in itertools.product(
+            ((waxseal, python), (python, waxseal)), kinds.items()
+        ):
+            for suite, context in (("0x0578", "none"), ("0x0478", "unicode"), ("0x0014", "one")):
+                title = f"{suite} ecdh {curve} {kind} context={context}"
+                pair(report, writer, reader, title, suite, 200, keyrings, CONTEXTS[context])
+
+
 def only_python_writes(report, python, reader):
     keyrings = KEYRINGS["aes-256"]
     for suite, length in itertools.product(("0x0014", "0x0178", "0x0378", "0x0478", "0x0578"), (0, 1, 500)):
@@ -336,6 +373,7 @@ def main():
         else:
             waxseal = Waxseal(pathlib.Path(binary).resolve(), pathlib.Path(folder), keys)
             keygen(report, waxseal, [python, node])
+            ecdh(report, waxseal, python)
             tasks = [
                 [(matrix, waxseal, python), (matrix, python, waxseal), (only_python_writes, python, waxseal)],
                 [(matrix, waxseal, node), (matrix, node, waxseal)],

@@ -24,8 +24,15 @@ from aws_cryptographic_material_providers.mpl.models import (
     CreateDefaultCryptographicMaterialsManagerInput,
     CreateMultiKeyringInput,
     CreateRawAesKeyringInput,
+    CreateRawEcdhKeyringInput,
     CreateRawRsaKeyringInput,
     CreateRequiredEncryptionContextCMMInput,
+    EphemeralPrivateKeyToStaticPublicKeyInput,
+    PublicKeyDiscoveryInput,
+    RawEcdhStaticConfigurationsEphemeralPrivateKeyToStaticPublicKey,
+    RawEcdhStaticConfigurationsPublicKeyDiscovery,
+    RawEcdhStaticConfigurationsRawPrivateKeyToStaticPublicKey,
+    RawPrivateKeyToStaticPublicKeyInput,
 )
 from aws_encryption_sdk.identifiers import AlgorithmSuite, CommitmentPolicy, EncryptionKeyType, WrappingAlgorithm
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
@@ -45,6 +52,7 @@ RSA_KEYRING = {
     "oaep-sha384": "OAEP_SHA384_MGF1",
     "oaep-sha512": "OAEP_SHA512_MGF1",
 }
+ECDH_CURVE = {"p256": "ECC_NIST_P256", "p384": "ECC_NIST_P384", "p521": "ECC_NIST_P521"}
 RSA_MASTER_KEY = {
     "pkcs1": WrappingAlgorithm.RSA_PKCS1,
     "oaep-sha1": WrappingAlgorithm.RSA_OAEP_SHA1_MGF1,
@@ -72,6 +80,10 @@ def make_keyring(spec):
                 child_keyrings=[keyring(child) for child in spec["children"]],
             )
         )
+    if spec["type"] == "raw-ecdh":
+        return PROVIDERS.create_raw_ecdh_keyring(
+            CreateRawEcdhKeyringInput(curve_spec=ECDH_CURVE[spec["curve"]], key_agreement_scheme=schema(spec))
+        )
     key = KEYS[spec["key"]]
     if spec["type"] == "raw-aes":
         material = bytes.fromhex(key["material_hex"])
@@ -91,6 +103,30 @@ def make_keyring(spec):
             public_key=key["public_spki_pem"].encode(),
             private_key=key["private_pkcs8_pem"].encode(),
         )
+    )
+
+
+def schema(spec):
+    """The key agreement schema of a raw ECDH keyring. Static: `sender` is whose keyring it is, whoever wrote the message."""
+
+    def private(party):
+        return KEYS[spec[party]]["private_pkcs8_pem"].encode()
+
+    def public(party):
+        return base64.b64decode("".join(KEYS[spec[party]]["public_spki_pem"].splitlines()[1:-1]))
+
+    if spec["schema"] == "static":
+        return RawEcdhStaticConfigurationsRawPrivateKeyToStaticPublicKey(
+            RawPrivateKeyToStaticPublicKeyInput(
+                sender_static_private_key=private("sender"), recipient_public_key=public("recipient")
+            )
+        )
+    if spec["schema"] == "ephemeral":
+        return RawEcdhStaticConfigurationsEphemeralPrivateKeyToStaticPublicKey(
+            EphemeralPrivateKeyToStaticPublicKeyInput(recipient_public_key=public("recipient"))
+        )
+    return RawEcdhStaticConfigurationsPublicKeyDiscovery(
+        PublicKeyDiscoveryInput(recipient_static_private_key=private("recipient"))
     )
 
 
