@@ -13,7 +13,7 @@ use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 
 use crate::world::{ALIAS, Seen, World, failed, id, named};
 
-type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = Seen> + 'a>>;
+type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = Seen> + Send + 'a>>;
 
 macro_rules! checks {
     ($($name:literal => |$world:ident| $body:block)*) => {
