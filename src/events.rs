@@ -145,13 +145,14 @@ pub(crate) trait Failure {
 
 impl Failure for Error {
     fn kind(&self) -> &'static str {
-        match self {
+        match self.unshared() {
             Self::ApiMisuse(_) => "misuse",
             Self::Backend(_) => "backend",
             Self::Io(_) => "io",
             Self::InvalidMessage(_) => "invalid message",
             Self::Keyring(_) => "keyring",
             Self::Policy(_) => "policy",
+            Self::Shared(_) => "shared",
             Self::Unauthentic(_) => "unauthentic",
             Self::Value(_) => "value",
         }

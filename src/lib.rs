@@ -46,6 +46,7 @@
 //! No event holds a secret, plaintext, or the value of a context pair.
 
 mod api;
+mod caching;
 mod clock;
 mod context;
 mod crypto;
@@ -73,6 +74,7 @@ pub use api::{
     Decrypt, DecryptValue, Decrypted, Encrypt, Encrypted, UnverifiedHeader, decrypt, decrypt_value,
     encrypt, encrypt_value, inspect,
 };
+pub use caching::{CacheStats, CachingManager, MaterialsCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use context::EncryptionContext;
 pub use crypto::RsaPadding;
