@@ -144,6 +144,10 @@ mod tests {
                 required_context_keys: BTreeSet::from(["k".to_owned()]),
                 ..base.clone()
             },
+            EncryptionRequest {
+                required_context_keys: BTreeSet::from(["l".to_owned()]),
+                ..base.clone()
+            },
             EncryptionRequest { policy: lax, ..base.clone() },
             EncryptionRequest {
                 suite: Some(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey),

@@ -315,3 +315,92 @@ fn unusable(what: &'static str, why: &'static str) -> Error {
 const MAX_MESSAGES: u64 = 1 << 32;
 /// Spec: caching-cmm, "Limit Bytes".
 const MAX_BYTES: u64 = (1 << 63) - 1;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::keyring::{AesKey, RawAesKeyring, now};
+
+    const AGE: Duration = Duration::from_secs(60);
+
+    fn request(tenant: &str) -> EncryptionRequest {
+        EncryptionRequest {
+            context: EncryptionContext::from([("tenant", tenant)]),
+            required_context_keys: Default::default(),
+            suite: None,
+            policy: Policy::default(),
+            max_plaintext_len: Some(1),
+        }
+    }
+
+    fn manager(cache: &MaterialsCache) -> CachingManager {
+        let keyring = RawAesKeyring::new("n", "k", AesKey::from([7; 32])).unwrap();
+        CachingManager::new(keyring, cache, AGE).unwrap()
+    }
+
+    /// Secrets of one entry to encrypt and of one to decrypt, which nobody but the cache holds.
+    fn secrets(manager: &CachingManager) -> Vec<Box<dyn Fn() -> bool>> {
+        fn watch<T: 'static>(secret: &Arc<T>) -> Box<dyn Fn() -> bool> {
+            let secret = Arc::downgrade(secret);
+            Box::new(move || Weak::strong_count(&secret) > 0)
+        }
+        let materials = now(manager.encryption_materials(request("a"))).unwrap();
+        let again = now(manager.encryption_materials(request("a"))).unwrap();
+        let (Some(key), Some(other)) = (&materials.data_key, &again.data_key) else { panic!() };
+        assert!(Arc::ptr_eq(key, other), "a secret is shared, not copied");
+        let opened = now(manager.decryption_materials(DecryptionRequest {
+            suite: materials.suite(),
+            context: materials.context(),
+            reproduced_context: &EncryptionContext::new(),
+            encrypted_data_keys: materials.encrypted_data_keys(),
+            policy: &Policy::default(),
+        }))
+        .unwrap();
+        assert_eq!(opened.unwrapped.key(), &**key);
+        let signing_key = materials.signing_key.as_ref().unwrap();
+        vec![watch(key), watch(signing_key), watch(&opened.unwrapped.key)]
+    }
+
+    fn are_there(secrets: &[Box<dyn Fn() -> bool>]) -> Vec<bool> {
+        secrets.iter().map(|is_there| is_there()).collect()
+    }
+
+    #[test]
+    fn secrets_go_with_their_entry() {
+        let clock = ManualClock::default();
+        let ways: [fn(&MaterialsCache, &CachingManager, &ManualClock); 4] = [
+            |cache, _, _| cache.clear(),
+            |_, manager, clock| {
+                clock.advance(AGE);
+                drop(now(manager.encryption_materials(request("b"))).unwrap());
+            },
+            |cache, _, clock| {
+                clock.advance(AGE);
+                cache.remove_expired();
+            },
+            |_, manager, _| {
+                for tenant in ["b", "c"] {
+                    drop(now(manager.encryption_materials(request(tenant))).unwrap());
+                }
+            },
+        ];
+        for forget in ways {
+            let cache = MaterialsCache::with_clock(2, clock.clone()).unwrap();
+            let manager = manager(&cache);
+            let secrets = secrets(&manager);
+            assert_eq!(are_there(&secrets), [true; 3]);
+            forget(&cache, &manager, &clock);
+            assert_eq!(are_there(&secrets), [false; 3]);
+        }
+    }
+
+    #[test]
+    fn each_manager_has_a_partition_of_its_own() {
+        let cache = MaterialsCache::new(1).unwrap();
+        let [one, two] = [(); 2].map(|()| manager(&cache).partition);
+        assert!(one.len() == 32 && one != two, "{one} {two}");
+    }
+}
