@@ -32,6 +32,10 @@
 //! [`LocalMultiKeyring`] or [`MultiKeyring`], or your own [`LocalKeyring`] or [`Keyring`]. What waits for
 //! no service runs with `.now()`; everything runs with `.await`.
 //!
+//! In front of a keyring can stand a [`CachingManager`], which uses data keys for several messages, a
+//! [`RequiredContextManager`], which has context authenticated but not stored, or your own
+//! [`MaterialsManager`].
+//!
 //! What is allowed is one value, [`Policy`]; the default is the strictest.
 //!
 //! # Features

@@ -174,7 +174,7 @@ impl UnwrapRequest<'_> {
                 found => Err(UnwrapFailure::WrongLen { expected, found }),
             });
             let attempt = attempts.len().saturating_add(1);
-            events::unwrapped(timer, edk.provider_id(), edk.key_name(), attempt, &result);
+            events::unwrapped(&timer, edk.provider_id(), edk.key_name(), attempt, &result);
             match result {
                 Ok(key) => return Ok(UnwrappedDataKey::new(key, index)),
                 Err(failure) => attempts.push(Attempt::new(keyring.to_string(), index, failure)),
@@ -264,9 +264,9 @@ impl KeyName {
         let result = wrap(materials);
         let (provider, key) = (namespace.as_bytes(), name.as_bytes());
         if is_new {
-            events::generated(timer, provider, key, &result);
+            events::generated(&timer, provider, key, &result);
         } else {
-            events::wrapped(timer, provider, key, &result);
+            events::wrapped(&timer, provider, key, &result);
         }
         result
     }
