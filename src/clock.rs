@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// Tells how much time has passed, for the age of what a cache holds.
 pub trait Clock: Debug + Send + Sync {
-    /// Time since some fixed moment. It never goes back.
+    /// Time since some fixed moment. It never goes back. A cache is locked while it asks.
     fn now(&self) -> Duration;
 }
 

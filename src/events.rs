@@ -25,7 +25,7 @@
 //! ```text
 //! let timer = events::start();
 //! let result = self.client.decrypt()...send().await.map_err(...);
-//! events::unwrapped(timer, edk.provider_id(), edk.key_name(), attempts.len() + 1, &result);
+//! events::unwrapped(&timer, edk.provider_id(), edk.key_name(), attempts.len() + 1, &result);
 //! ```
 
 use crate::error::{Error, UnwrapFailure};
@@ -49,7 +49,7 @@ pub(crate) fn start() -> Timer {
 
 /// A data key was made and wrapped under this key.
 pub(crate) fn generated<T, E: Failure>(
-    timer: Timer,
+    timer: &Timer,
     provider: &[u8],
     key: &[u8],
     result: &Result<T, E>,
@@ -60,7 +60,7 @@ pub(crate) fn generated<T, E: Failure>(
 
 /// A data key that was there was wrapped under this key.
 pub(crate) fn wrapped<T, E: Failure>(
-    timer: Timer,
+    timer: &Timer,
     provider: &[u8],
     key: &[u8],
     result: &Result<T, E>,
@@ -70,7 +70,7 @@ pub(crate) fn wrapped<T, E: Failure>(
 
 /// An encrypted data key of this key was tried; `attempt` counts the keyring's attempts from 1.
 pub(crate) fn unwrapped<T, E: Failure>(
-    timer: Timer,
+    timer: &Timer,
     provider: &[u8],
     key: &[u8],
     attempt: usize,
@@ -87,6 +87,7 @@ pub(crate) fn reused(purpose: &'static str, provider: &[u8], key: &[u8]) {
     Event { operation: "reuse", provider, key, purpose, ..Event::default() }.emit();
 }
 
+#[derive(Default)]
 #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nobody listens"))]
 struct Event<'a> {
     timer: Option<Timer>,
@@ -98,23 +99,9 @@ struct Event<'a> {
     purpose: Option<&'static str>,
 }
 
-impl Default for Event<'_> {
-    fn default() -> Self {
-        Self {
-            timer: None,
-            operation: "",
-            provider: &[],
-            key: &[],
-            outcome: None,
-            attempt: None,
-            purpose: None,
-        }
-    }
-}
-
 impl Event<'_> {
-    fn at(timer: Timer) -> Self {
-        Self { timer: Some(timer), ..Self::default() }
+    fn at(timer: &Timer) -> Self {
+        Self { timer: Some(*timer), ..Self::default() }
     }
 
     #[cfg(not(feature = "tracing"))]
@@ -147,13 +134,14 @@ pub(crate) trait Failure {
 
 impl Failure for Error {
     fn kind(&self) -> &'static str {
-        match self {
+        match self.unshared() {
             Self::ApiMisuse(_) => "misuse",
             Self::Backend(_) => "backend",
             Self::Io(_) => "io",
             Self::InvalidMessage(_) => "invalid message",
             Self::Keyring(_) => "keyring",
             Self::Policy(_) => "policy",
+            Self::Shared(_) => "shared",
             Self::Unauthentic(_) => "unauthentic",
             Self::Value(_) => "value",
         }

@@ -32,6 +32,10 @@
 //! as a [`LocalMultiKeyring`] or [`MultiKeyring`], or your own [`LocalKeyring`] or [`Keyring`]. What waits
 //! for no service runs with `.now()`; everything runs with `.await`.
 //!
+//! In front of a keyring can stand a [`CachingManager`], which uses data keys for several messages, a
+//! [`RequiredContextManager`], which has context authenticated but not stored, or your own
+//! [`MaterialsManager`].
+//!
 //! What is allowed is one value, [`Policy`]; the default is the strictest.
 //!
 //! # Features
@@ -47,6 +51,7 @@
 //! No event holds a secret, plaintext, or the value of a context pair.
 
 mod api;
+mod caching;
 mod clock;
 mod context;
 mod crypto;
@@ -76,6 +81,7 @@ pub use api::{
     Decrypt, DecryptValue, Decrypted, Encrypt, Encrypted, UnverifiedHeader, decrypt, decrypt_value,
     encrypt, encrypt_value, inspect,
 };
+pub use caching::{CacheStats, CachingManager, MaterialsCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use context::EncryptionContext;
 pub use crypto::{EcdhCurve, RsaPadding};

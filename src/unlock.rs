@@ -182,7 +182,7 @@ impl Locked {
 
 /// Whether this is what another encryption context than the message's leads to.
 fn is_mismatch(error: &Error) -> bool {
-    match error {
+    match error.unshared() {
         Error::Unauthentic(Stage::Header) => true,
         Error::Keyring(KeyringError::NoDataKey { attempts, .. }) => {
             let mismatch =

@@ -18,6 +18,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("message", 4),
     ("materials", 5),
     ("keyring", 6),
+    ("caching", 7),
     ("testing", 7),
     ("output", 2),
     ("transcript", 7),
@@ -52,6 +53,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),
+    ("futures_util", &["caching"]),
     ("std::thread", &["bin"]),
     ("std::fs", &["bin"]),
 ];

@@ -10,8 +10,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use waxseal::{
-    AesKey, LocalKeyring, LocalMultiKeyring, RawAesKeyring, RawRsaKeyring, RsaPadding,
-    RsaPrivateKey, UnwrapRequest,
+    AesKey, CachingManager, LocalKeyring, LocalMultiKeyring, MaterialsCache, RawAesKeyring,
+    RawRsaKeyring, RsaPadding, RsaPrivateKey, UnwrapRequest,
 };
 
 #[derive(Debug, Clone)]
@@ -136,6 +136,36 @@ fn each_failure_is_told_and_attempts_are_counted() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].what(), ["generate", "my-app", "r", "keyring"]);
     assert_eq!(told[0].level, Level::WARN);
+}
+
+#[test]
+fn what_a_cache_had_is_told_as_such() {
+    let cache = MaterialsCache::new(10).unwrap();
+    let age = std::time::Duration::from_secs(60);
+    let manager = CachingManager::new(aes("key", KEY), &cache, age).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let told = listen(|| {
+        runtime.block_on(async {
+            waxseal::encrypt(b"x", &manager).await.unwrap();
+            let message = waxseal::encrypt(b"x", &manager).await.unwrap();
+            waxseal::decrypt(&message, &manager).await.unwrap();
+            waxseal::decrypt(&message, &manager).await.unwrap();
+        });
+    });
+    let field = |told: &Told, name| told.fields.get(name).cloned().unwrap_or_default();
+    let what: Vec<_> = told
+        .iter()
+        .map(|told| ["operation", "key", "outcome", "purpose"].map(|name| field(told, name)))
+        .collect();
+    assert_eq!(
+        what,
+        [
+            ["generate", "key", "ok", ""],
+            ["reuse", "key", "ok", "encrypt"],
+            ["unwrap", "key", "ok", ""],
+            ["reuse", "key", "ok", "decrypt"],
+        ]
+    );
 }
 
 /// What is not this keyring's own costs nothing, and is not told.

@@ -258,7 +258,7 @@ fn required_keys_are_authenticated_but_not_stored() {
     let manager = requiring(aes("a"));
     let encrypt = waxseal::encrypt(b"x", &manager);
     let context = BOTH.into_iter().chain([("stored", "1")]).collect::<EncryptionContext>();
-    let message = encrypt.context(context.clone()).now().unwrap();
+    let message = encrypt.context(context).now().unwrap();
     let stored: Vec<_> = message.header().context().iter().map(|(key, _)| key).collect();
     assert_eq!(stored, ["aws-crypto-public-key", "stored"]);
     assert_eq!(message.context().get("tenant"), Some("42"));

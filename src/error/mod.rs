@@ -11,6 +11,7 @@ mod kms;
 mod policy;
 
 use std::io;
+use std::sync::Arc;
 
 pub(crate) use excerpt::Excerpt;
 pub use invalid::{InvalidMessage, Malformed, Stage};
@@ -54,6 +55,10 @@ pub enum Error {
     /// Valid, but not allowed; names the setting that would allow it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// One call served several callers and failed for all of them; [`unshared`](Self::unshared) is what
+    /// failed.
+    #[error(transparent)]
+    Shared(Arc<Self>),
     /// A cryptographic check failed. Nothing after this stage was released.
     #[error("the message is not authentic: {0} does not verify")]
     Unauthentic(Stage),
@@ -85,6 +90,23 @@ impl Error {
         }
     }
 
+    /// The failure itself, also where several callers share it: match on this one.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use waxseal::{Error, Stage};
+    ///
+    /// let shared = Error::Shared(Arc::new(Error::Unauthentic(Stage::Header)));
+    /// assert!(matches!(shared.unshared(), Error::Unauthentic(Stage::Header)));
+    /// ```
+    pub fn unshared(&self) -> &Self {
+        let mut error = self;
+        while let Self::Shared(inner) = error {
+            error = inner;
+        }
+        error
+    }
+
     /// Gets back the error that a reader or writer of this crate put into an [`io::Error`].
     ///
     /// Any other input or output error becomes [`Error::Io`].
@@ -99,14 +121,14 @@ impl Error {
 /// the latter for a clean end, and would not see that a message was cut.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        let kind = match &error {
+        let kind = match error.unshared() {
             Error::Io(failure) => failure.source.kind(),
             Error::InvalidMessage(_) | Error::Unauthentic(_) | Error::Value(_) => {
                 io::ErrorKind::InvalidData
             }
             Error::Policy(_) | Error::Keyring(_) => io::ErrorKind::PermissionDenied,
             Error::ApiMisuse(_) => io::ErrorKind::InvalidInput,
-            Error::Backend(_) => io::ErrorKind::Other,
+            Error::Backend(_) | Error::Shared(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

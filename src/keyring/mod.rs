@@ -175,7 +175,7 @@ impl UnwrapRequest<'_> {
             let timer = events::start();
             let opened = open(edk).and_then(|key| self.unwrapped(key, index));
             let attempt = attempts.len().saturating_add(1);
-            events::unwrapped(timer, edk.provider_id(), edk.key_name(), attempt, &opened);
+            events::unwrapped(&timer, edk.provider_id(), edk.key_name(), attempt, &opened);
             match opened {
                 Ok(unwrapped) => return Ok(unwrapped),
                 Err(failure) => attempts.push(Attempt::new(keyring.to_string(), index, failure)),
@@ -277,9 +277,9 @@ impl KeyName {
         let result = wrap(materials);
         let (provider, key) = (namespace.as_bytes(), name.as_bytes());
         if is_new {
-            events::generated(timer, provider, key, &result);
+            events::generated(&timer, provider, key, &result);
         } else {
-            events::wrapped(timer, provider, key, &result);
+            events::wrapped(&timer, provider, key, &result);
         }
         result
     }

@@ -192,3 +192,27 @@ async fn what_is_new_is_passed_on() {
     let keyring = KmsKeyring::new(kms.client(IRELAND), &arn).unwrap();
     assert_eq!(wrap_error(&keyring).await.failure(), &KmsFailure::InvalidState);
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_leaks_nothing() {
+    let (kms, _, keyring) = one_key();
+    let secret = [0xa5; 32];
+    kms.next_data_key(&secret);
+    let message = encrypt(&keyring).await;
+    kms.next_data_key(&secret);
+    kms.inject(Fault::truncated().on(Operation::GenerateDataKey));
+    let wrapping = waxseal::encrypt(b"", &keyring).await.unwrap_err();
+    kms.inject(Fault::truncated().on(Operation::Decrypt));
+    let opening = waxseal::decrypt(&message, &keyring).await.unwrap_err();
+    for error in [wrapping, opening] {
+        let mut told = format!("{error:?} {error}");
+        let mut source = error.source();
+        while let Some(error) = source {
+            told += &format!("{error:?} {error}");
+            source = error.source();
+        }
+        assert!(told.contains("cannot be read"), "{told}");
+        // Base64 of the secret, and its bytes as `Debug` writes them.
+        assert!(!told.contains("paWlpaWl") && !told.contains("165, 165"), "{told}");
+    }
+}

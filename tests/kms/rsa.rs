@@ -57,7 +57,7 @@ async fn the_public_key_can_be_fetched() {
     let token = kms.create_grant(&arn).unwrap();
     let client = kms.client(IRELAND);
     let public = KmsRsaKeyring::fetch_public_key(&client, &arn, &[&token]).await.unwrap();
-    assert_eq!(kms.calls()[0].grant_tokens, [token.clone()]);
+    assert_eq!(kms.calls()[0].grant_tokens, std::slice::from_ref(&token));
     let keyring = KmsRsaKeyring::new(client, &arn, RsaPadding::OaepSha256)
         .unwrap()
         .public_key(public)

@@ -110,7 +110,7 @@ impl Exit {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let (exit, hint) = match &error {
+        let (exit, hint) = match error.unshared() {
             Error::ApiMisuse(misuse) => return Self::from_misuse(misuse),
             Error::Io(failure) => return Self::io("reading or writing", failure.get_ref()),
             Error::InvalidMessage(invalid) if invalid.offset() == 0 && invalid.is_truncation() => {

@@ -255,7 +255,14 @@ impl Call<'_> {
             ),
         };
         let Self { operation, key, region: _ } = self;
-        let (key, source) = (key.clone(), Some(error.into()));
+        let key = key.clone();
+        // Never the answer itself: one that the SDK could not read may hold a plaintext data key.
+        let source: Option<Box<dyn StdError + Send + Sync>> = match error {
+            SdkError::ServiceError(service) if service.raw().status().is_success() => None,
+            SdkError::ServiceError(service) => Some(service.into_err().into()),
+            SdkError::ResponseError(_) => None,
+            error => Some(error.into()),
+        };
         FailedCall { operation, key, failure, said, request_id, source }.into()
     }
 

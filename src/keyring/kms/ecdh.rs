@@ -167,7 +167,7 @@ impl KmsEcdhKeyring {
             let opened = opened.and_then(|key| request.unwrapped(key, index));
             let attempt = attempts.len().saturating_add(1);
             let key = self.id.to_string();
-            events::unwrapped(timer, edk.provider_id(), key.as_bytes(), attempt, &opened);
+            events::unwrapped(&timer, edk.provider_id(), key.as_bytes(), attempt, &opened);
             match opened {
                 Ok(unwrapped) => return Ok(unwrapped),
                 Err(failure) => attempts.push(Attempt::new(DESCRIPTION, index, failure)),
@@ -188,8 +188,8 @@ impl Keyring for KmsEcdhKeyring {
             let wrapped = self.wrap_key(materials).await;
             let key = self.id.to_string();
             match fresh {
-                true => events::generated(timer, KMS_PROVIDER_ID, key.as_bytes(), &wrapped),
-                false => events::wrapped(timer, KMS_PROVIDER_ID, key.as_bytes(), &wrapped),
+                true => events::generated(&timer, KMS_PROVIDER_ID, key.as_bytes(), &wrapped),
+                false => events::wrapped(&timer, KMS_PROVIDER_ID, key.as_bytes(), &wrapped),
             }
             wrapped
         })

@@ -67,7 +67,7 @@ fn settle(
 ) -> Result<UnwrappedDataKey, UnwrapFailure> {
     let opened = opened.and_then(|data_key| request.unwrapped(data_key, index));
     let attempt = attempts.len().saturating_add(1);
-    events::unwrapped(timer, edk.provider_id(), key.to_string().as_bytes(), attempt, &opened);
+    events::unwrapped(&timer, edk.provider_id(), key.to_string().as_bytes(), attempt, &opened);
     opened
 }
 

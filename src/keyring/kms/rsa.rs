@@ -197,8 +197,8 @@ impl Keyring for KmsRsaKeyring {
         let wrapped = self.wrap_key(materials);
         let (provider, key) = (PROVIDER_ID.as_bytes(), self.arn.to_string().into_bytes());
         match fresh {
-            true => events::generated(timer, provider, &key, &wrapped),
-            false => events::wrapped(timer, provider, &key, &wrapped),
+            true => events::generated(&timer, provider, &key, &wrapped),
+            false => events::wrapped(&timer, provider, &key, &wrapped),
         }
         Box::pin(std::future::ready(wrapped))
     }

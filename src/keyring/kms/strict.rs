@@ -76,7 +76,7 @@ impl KmsKeyring {
                 let len = materials.suite().data_key_len();
                 let made = kms.generate_data_key(id, len, materials.context()).await;
                 let name = name(id, made.as_ref().ok().map(|(_, edk)| edk));
-                events::generated(timer, PROVIDER_ID.as_bytes(), &name, &made);
+                events::generated(&timer, PROVIDER_ID.as_bytes(), &name, &made);
                 let (data_key, edk) = made.map_err(|error| wrap_failed(self.describe(), error))?;
                 materials.set_data_key(data_key)?;
                 edk
@@ -84,7 +84,7 @@ impl KmsKeyring {
             Some(data_key) => {
                 let wrapped = kms.encrypt(id, data_key, materials.context()).await;
                 let name = name(id, wrapped.as_ref().ok());
-                events::wrapped(timer, PROVIDER_ID.as_bytes(), &name, &wrapped);
+                events::wrapped(&timer, PROVIDER_ID.as_bytes(), &name, &wrapped);
                 wrapped.map_err(|error| wrap_failed(self.describe(), error))?
             }
         };

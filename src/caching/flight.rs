@@ -1,0 +1,78 @@
+//! One request to the underlying manager, on which any number of callers wait.
+//!
+//! Whoever waits drives it: it goes on when the one who began it is cancelled, and ends when nobody is left.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Shared, WeakShared};
+
+use crate::caching::cache::{Cacheable, Entry, MaterialsCache};
+use crate::caching::identifier::Identifier;
+use crate::error::Error;
+use crate::materials::BoxFuture;
+
+/// The request itself. Nothing of it runs before it is polled.
+pub(super) type Call<T> = BoxFuture<'static, Result<T, Error>>;
+pub(super) type Flight<T> = Shared<BoxFuture<'static, Outcome<T>>>;
+pub(super) type WeakFlight<T> = WeakShared<BoxFuture<'static, Outcome<T>>>;
+
+/// What all who waited get.
+pub(super) enum Outcome<T> {
+    /// Materials for as many as the limits allow.
+    Entry(Arc<Entry<T>>),
+    /// Materials that must not be shared, for whoever takes them first.
+    Single(Arc<Mutex<Option<T>>>),
+    Failed(Arc<Error>),
+}
+
+impl<T> Clone for Outcome<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Entry(entry) => Self::Entry(Arc::clone(entry)),
+            Self::Single(materials) => Self::Single(Arc::clone(materials)),
+            Self::Failed(error) => Self::Failed(Arc::clone(error)),
+        }
+    }
+}
+
+pub(super) fn take_off<T: Cacheable>(landing: Landing<T>, call: Call<T>) -> Flight<T> {
+    let future: BoxFuture<'static, Outcome<T>> = Box::pin(async move {
+        let result = call.await;
+        landing.land(result)
+    });
+    future.shared()
+}
+
+/// Where a flight ends, one way or another: no later caller joins it.
+pub(super) struct Landing<T: Cacheable> {
+    pub(super) cache: MaterialsCache,
+    pub(super) id: Identifier,
+    pub(super) number: u64,
+    pub(super) max_age: Duration,
+    pub(super) materials: PhantomData<fn() -> T>,
+}
+
+impl<T: Cacheable> Landing<T> {
+    fn land(self, result: Result<T, Error>) -> Outcome<T> {
+        match result {
+            Ok(materials) if !materials.may_be_shared() => {
+                Outcome::Single(Arc::new(Mutex::new(Some(materials))))
+            }
+            Ok(materials) => {
+                let Self { cache, id, number, max_age, .. } = &self;
+                Outcome::Entry(cache.put(id, *number, *max_age, materials))
+            }
+            Err(error) => Outcome::Failed(Arc::new(error)),
+        }
+    }
+}
+
+/// Also when the call panics, or when nobody waits any more.
+impl<T: Cacheable> Drop for Landing<T> {
+    fn drop(&mut self) {
+        self.cache.forget_flight::<T>(&self.id, self.number);
+    }
+}
