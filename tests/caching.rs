@@ -699,6 +699,72 @@ async fn when_all_are_cancelled_the_next_begins_anew() {
     assert_eq!((service.wraps(), cache.stats().waits), (4, 0));
 }
 
+/// Takes a few turns for each call.
+#[derive(Debug, Clone)]
+struct Slow(Service);
+
+impl Keyring for Slow {
+    fn wrap<'a>(
+        &'a self,
+        materials: &'a mut EncryptionMaterials,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            self.0.wrap(materials).await
+        })
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
+        self.0.unwrap(request)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cancelling_at_any_moment_leaves_nobody_waiting() {
+    let (service, cache) = (Service::open(), MaterialsCache::new(3).unwrap());
+    let manager = CachingManager::new(Slow(service.clone()), &cache, AGE).unwrap();
+    let manager = Arc::new(manager.max_messages(5).unwrap());
+    let mut uses = BTreeMap::<_, u64>::new();
+    for round in 0..50_usize {
+        let mut tasks = JoinSet::new();
+        let handles: Vec<_> = (0..40_usize)
+            .map(|i| {
+                let manager = Arc::clone(&manager);
+                let value = (i % 4).to_string();
+                tasks.spawn(async move {
+                    let encrypt = waxseal::encrypt(b"x", &*manager).context([("k", value)]);
+                    wrapped_key(&encrypt.await.unwrap())
+                })
+            })
+            .collect();
+        for (i, handle) in handles.iter().enumerate() {
+            if (i * 7 + round) % 3 == 0 {
+                handle.abort();
+            }
+            if (i + round) % 5 == 0 {
+                yield_now().await;
+            }
+        }
+        let all = async {
+            while let Some(result) = tasks.join_next().await {
+                match result {
+                    Ok(key) => *uses.entry(key).or_default() += 1,
+                    Err(error) => assert!(error.is_cancelled(), "{error}"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), all).await.expect("nobody waits for ever");
+    }
+    assert!(uses.values().all(|uses| *uses <= 5), "{:?}", uses.values());
+    assert!(uses.values().sum::<u64>() >= 50 * 26, "{:?}", uses.values());
+    assert!(cache.len() <= 3);
+}
+
 #[tokio::test]
 async fn a_first_one_that_is_not_polled_holds_nobody_up() {
     let (service, cache) = (Service::closed(), cache());
