@@ -197,7 +197,7 @@ impl UnwrapRequest<'_> {
     }
 }
 
-/// Shared and boxed keyrings are keyrings.
+/// Shared and boxed keyrings are keyrings, and managers managers.
 macro_rules! forward {
     ($($pointer:ident),*) => {$(
         impl<K: LocalKeyring + ?Sized> LocalKeyring for $pointer<K> {
@@ -223,6 +223,22 @@ macro_rules! forward {
                 request: &'a UnwrapRequest<'a>,
             ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
                 (**self).unwrap(request)
+            }
+        }
+
+        impl MaterialsManager for $pointer<dyn MaterialsManager> {
+            fn encryption_materials<'a>(
+                &'a self,
+                request: EncryptionRequest,
+            ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
+                (**self).encryption_materials(request)
+            }
+
+            fn decryption_materials<'a>(
+                &'a self,
+                request: DecryptionRequest<'a>,
+            ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+                (**self).decryption_materials(request)
             }
         }
     )*};

@@ -87,6 +87,13 @@ pub(crate) struct Encrypt {
     /// Bytes in a frame; whoever decrypts holds up to three frames in memory [default: 4096]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) frame_length: Option<u32>,
+    /// Use one data key for several files: fewer calls to AWS KMS, less security
+    ///
+    /// Holds up to `capacity` data keys, each for `max-age` seconds and, if given, for `max-messages` files
+    /// and `max-bytes` bytes. Files share one only if context, suite and limits are the same; an input that
+    /// is no file has one of its own.
+    #[arg(long, value_name = "capacity=N,max-age=SECONDS,...")]
+    pub(crate) caching: Option<String>,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -118,6 +125,9 @@ pub(crate) struct Decrypt {
     /// message was whole and, where it is signed, by whom. Files never appear before that.
     #[arg(long)]
     pub(crate) buffer: bool,
+    /// Keep data keys for other files that were encrypted with the same: see `encrypt --caching`
+    #[arg(long, value_name = "capacity=N,max-age=SECONDS,...")]
+    pub(crate) caching: Option<String>,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]

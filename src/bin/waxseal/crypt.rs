@@ -15,22 +15,36 @@ use crate::output::{Output, Target};
 use crate::tree;
 
 pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
-    let Encrypt { keys, context, context_file, suite, frame_length, limits, files, suffix } = args;
+    let Encrypt {
+        keys,
+        context,
+        context_file,
+        suite,
+        frame_length,
+        caching,
+        limits,
+        files,
+        suffix,
+    } = args;
     let context = context::to_store(context, context_file.as_deref())?;
     let policy = policy(limits);
-    let keys = key::load(keys, Use::Encrypt)?;
+    let keys = key::load(keys, Use::Encrypt, caching.as_deref())?;
     let read = read_files(&keys, context_file);
     tree::each_file(files, suffix.as_deref(), ".encrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
         target.check_new()?;
         target.check_binary()?;
         let mut encryptor =
-            waxseal::encryptor(&keys.keyring).context(&context).policy(policy.clone());
+            waxseal::encryptor(&keys.manager).context(&context).policy(policy.clone());
         if let Some(suite) = *suite {
             encryptor = encryptor.suite(suite);
         }
         if let Some(frame_len) = *frame_length {
             encryptor = encryptor.frame_len(frame_len)?;
+        }
+        // Only what has a known length can share a data key whose bytes are counted.
+        if let (Some(_), Some(len)) = (caching, input.file_len()) {
+            encryptor = encryptor.plaintext_bound(len);
         }
         let encryptor = keys.waiter.wait(encryptor)?;
         let mut output = target.create()?;
@@ -42,14 +56,23 @@ pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
 }
 
 pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
-    let Decrypt { keys, context, context_file, max_frame_length, buffer, limits, files, suffix } =
-        args;
+    let Decrypt {
+        keys,
+        context,
+        context_file,
+        max_frame_length,
+        buffer,
+        caching,
+        limits,
+        files,
+        suffix,
+    } = args;
     let (context, names) = context::to_require(context, context_file.as_deref())?;
     let mut policy = policy(limits);
     if let Some(limit) = *max_frame_length {
         policy = policy.max_frame_len(limit);
     }
-    let keys = key::load(keys, Use::Decrypt)?;
+    let keys = key::load(keys, Use::Decrypt, caching.as_deref())?;
     let read = read_files(&keys, context_file);
     tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
@@ -57,7 +80,7 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
         input.show_progress();
         let name = input.name().to_owned();
         let unlock = open(input, policy.clone(), &name)?
-            .unlock(&keys.keyring)
+            .unlock(&keys.manager)
             .require(&context)
             .require_keys(names.iter().cloned());
         let reader = keys.waiter.wait(unlock)?;

@@ -85,6 +85,13 @@ impl Failure {
         self
     }
 
+    /// Tells which flag this is about.
+    #[must_use]
+    pub(crate) fn within(mut self, flag: &str) -> Self {
+        self.message = format!("{flag}: {}", self.message);
+        self
+    }
+
     /// Tells it on standard error.
     pub(crate) fn report(&self) -> ExitCode {
         let Self { exit, message, hint } = self;
@@ -166,6 +173,10 @@ impl Failure {
                 "check the key; `aws kms describe-key --key-id KEY` tells the ARN of a key"
             }
             ApiMisuse::KeyName { .. } => "give another `namespace=` or `name=` in the key",
+            ApiMisuse::Setting { .. } => "give another number with --caching",
+            ApiMisuse::PlaintextBound { .. } => {
+                "the file grew while it was read: try again, or leave out --caching"
+            }
             ApiMisuse::ReservedContextKey { .. } => "give the pair another name",
             ApiMisuse::FrameLenZero | ApiMisuse::TooManyFrames { .. } => {
                 "give a larger --frame-length"

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
 use waxseal::{
-    AesKey, Error, Keyring, MultiKeyring, RawAesKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey,
-    RsaPublicKey,
+    AesKey, Error, Keyring, MaterialsManager, MultiKeyring, RawAesKeyring, RawRsaKeyring,
+    RsaPadding, RsaPrivateKey, RsaPublicKey,
 };
 use zeroize::Zeroizing;
 
+use crate::caching;
 use crate::failure::{Failure, shown};
 use crate::parameters::{Parameters, quoted};
 use crate::wait::Waiter;
@@ -22,7 +23,7 @@ use crate::wait::Waiter;
 /// The keys of a command.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    pub(crate) keyring: MultiKeyring,
+    pub(crate) manager: Box<dyn MaterialsManager>,
     pub(crate) waiter: Waiter,
     /// Where they are: nothing may be written there.
     pub(crate) files: Vec<PathBuf>,
@@ -43,7 +44,7 @@ pub(crate) struct Loader<'a> {
 }
 
 /// Reads all keys; the first one makes the data key on encrypt.
-pub(crate) fn load(texts: &[String], to: Use) -> Result<Keys, Failure> {
+pub(crate) fn load(texts: &[String], to: Use, caching: Option<&str>) -> Result<Keys, Failure> {
     let waiter = Waiter::new()?;
     let mut loader = Loader { to, waiter: &waiter, files: Vec::new() };
     let mut keyrings = texts.iter().zip(1..).map(|(text, number)| {
@@ -56,7 +57,7 @@ pub(crate) fn load(texts: &[String], to: Use) -> Result<Keys, Failure> {
     let multi = MultiKeyring::generator(first?);
     let keyring = keyrings.try_fold(multi, |multi, keyring| keyring.map(|k| multi.child(k)))?;
     let files = loader.files;
-    Ok(Keys { keyring, waiter, files })
+    Ok(Keys { manager: caching::manager(keyring, caching)?, waiter, files })
 }
 
 impl Loader<'_> {

@@ -1,6 +1,7 @@
 //! The command line of waxseal.
 
 mod args;
+mod caching;
 mod context;
 mod crypt;
 mod failure;

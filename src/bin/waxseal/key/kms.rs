@@ -54,7 +54,7 @@ fn strict(
     .0;
     let key = key.required()?;
     let service = Service::new(region, profile, endpoint);
-    let client = service.client(loader, arn_region(&key))?;
+    let client = service.client(loader, arn_region(&key)?)?;
     let keyring = match mrk_aware {
         true => KmsKeyring::mrk_aware(client, &key)?,
         false => KmsKeyring::new(client, &key)?,
@@ -135,10 +135,10 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
         // Whoever only encrypts needs no AWS, not even credentials.
         (Some(public), Use::Encrypt) => KmsRsaKeyring::public(&key, padding, public)?,
         (_, Use::Decrypt) => {
-            KmsRsaKeyring::new(service.client(loader, arn_region(&key))?, &key, padding)?
+            KmsRsaKeyring::new(service.client(loader, arn_region(&key)?)?, &key, padding)?
         }
         (None, Use::Encrypt) => {
-            let client = service.client(loader, arn_region(&key))?;
+            let client = service.client(loader, arn_region(&key)?)?;
             let tokens: Vec<_> = tokens.iter().map(String::as_str).collect();
             let public = KmsRsaKeyring::fetch_public_key(&client, &key, &tokens);
             KmsRsaKeyring::public(&key, padding, loader.waiter.wait(public)?)?
@@ -168,7 +168,7 @@ fn ecdh(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, F
         return Err(Failure::usage("schema=discovery only decrypts", ECDH_NEEDS));
     }
     let own = own.is_given().then(|| read.public(own)).transpose()?;
-    let client = Service::new(region, profile, endpoint).client(loader, arn_region(&key))?;
+    let client = Service::new(region, profile, endpoint).client(loader, arn_region(&key)?)?;
     let own = match own {
         Some(own) => own,
         None => {
@@ -196,8 +196,12 @@ const ECDH_NEEDS: &str = "schema=static needs `key` (your own in AWS KMS) and `p
     party's); schema=discovery, which only decrypts, `key`";
 
 /// The region of a key that is named by its ARN.
-fn arn_region(key: &str) -> Option<String> {
-    key.parse().ok().map(|arn: KmsArn| arn.region().to_owned())
+fn arn_region(key: &str) -> Result<Option<String>, Failure> {
+    if key.is_empty() {
+        return Err(Failure::usage("the key parameter `key` is empty", "write key=ARN"));
+    }
+    let arn = key.starts_with("arn:").then(|| key.parse::<KmsArn>()).transpose()?;
+    Ok(arn.map(|arn| arn.region().to_owned()))
 }
 
 /// Where AWS KMS is, and who asks.
