@@ -147,3 +147,8 @@ pub mod tokio {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So must the examples of the other pages.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/choosing-a-keyring.md")]
+struct ChoosingAKeyring;

@@ -49,6 +49,8 @@ struct Counts {
     opened: usize,
     refused: usize,
     informational: usize,
+    /// They need a feature that is not on.
+    skipped: usize,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +112,10 @@ fn run(folder: &Path) -> Counts {
     let mut counts = Counts::default();
     let mut failures = Vec::new();
     for case in &cases {
+        if needs_testing(case) && !cfg!(feature = "testing") {
+            counts.skipped += 1;
+            continue;
+        }
         let message = read(&case.ciphertext);
         let keyring = match keyring(&case.decrypt_keyring, keys) {
             Ok(keyring) => keyring,
@@ -148,6 +154,11 @@ fn run(folder: &Path) -> Counts {
     println!("{}: {counts:?}", folder.display());
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
     counts
+}
+
+/// Whether AWS KMS has the key, for which `FakeKms` stands in.
+fn needs_testing(case: &Case) -> bool {
+    case.decrypt_keyring.to_string().contains("\"aws-kms\"")
 }
 
 fn check_opened(case: &Case, released: &[u8], result: Result<(), Error>) -> Result<(), String> {

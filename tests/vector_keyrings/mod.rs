@@ -23,7 +23,8 @@ pub(crate) fn keyring(spec: &Value, keys: &Value) -> Option<Box<dyn LocalKeyring
     let key = |field| &keys[text(spec, field)];
     Some(match text(spec, "type") {
         "static-data-key" => Box::new(DecryptOnly(StaticDataKey::new(spec))),
-        "aws-kms" => Box::new(DecryptOnly(EmulatedKms::new(key("key")))),
+        #[cfg(feature = "testing")]
+        "aws-kms" => Box::new(FakeAwsKms::new(key("key"))),
         "kms-hierarchy-static" => Box::new(DecryptOnly(BranchKey::new(key("key")))),
         _ => return None,
     })
@@ -86,44 +87,43 @@ impl Unwrap for StaticDataKey {
     }
 }
 
-/// AWS KMS as the emulator moto plays it: key id, IV, tag, AES-GCM ciphertext.
+/// The keyring of AWS KMS itself, on an AWS KMS in the process that has the key.
+#[cfg(feature = "testing")]
 #[derive(Debug)]
-struct EmulatedKms {
-    arn: String,
-    key_id: String,
-    key: AesKey,
-}
+struct FakeAwsKms(waxseal::kms::KmsKeyring);
 
-impl EmulatedKms {
+#[cfg(feature = "testing")]
+impl FakeAwsKms {
     fn new(key: &Value) -> Self {
-        Self {
-            arn: text(key, "arn").to_owned(),
-            key_id: text(key, "key_id").to_owned(),
-            key: aes_key(key, "material_hex"),
-        }
+        use waxseal::testing::{FakeKms, KeySpec, NewKey};
+        let kms = FakeKms::new();
+        let arn: waxseal::kms::KmsArn = text(key, "arn").parse().expect("arn is one of a key");
+        let new = NewKey::new(KeySpec::Symmetric)
+            .id(text(key, "key_id"))
+            .account(arn.account())
+            .material(&hex(text(key, "material_hex")));
+        let made = kms.create_key(arn.region(), new).expect("the key can be made");
+        assert_eq!(made, text(key, "arn"));
+        Self(
+            waxseal::kms::KmsKeyring::new(kms.client(arn.region()), &made).expect("made is an ARN"),
+        )
     }
 }
 
-impl Unwrap for EmulatedKms {
-    const DESCRIPTION: &'static str = "emulated AWS KMS keyring";
-
-    fn is_own(&self, edk: &EncryptedDataKey) -> bool {
-        edk.provider_id() == b"aws-kms" && edk.provider_info() == self.arn.as_bytes()
+/// Local for the sake of the ways to decrypt that do not wait: another thread waits for them.
+#[cfg(feature = "testing")]
+impl LocalKeyring for FakeAwsKms {
+    fn wrap_now(&self, _: &mut EncryptionMaterials) -> Result<(), Error> {
+        Err(KeyringError::wrap("AWS KMS keyring", "it only decrypts").into())
     }
 
-    fn unwrap(
-        &self,
-        edk: &EncryptedDataKey,
-        context: &EncryptionContext,
-    ) -> Result<DataKey, UnwrapFailure> {
-        let parts = edk.ciphertext().strip_prefix(self.key_id.as_bytes());
-        let parts = parts.and_then(|rest| rest.split_first_chunk());
-        let parts = parts.and_then(|(iv, rest)| Some((iv, rest.split_first_chunk::<TAG_LEN>()?)));
-        let Some((iv, (tag, ciphertext))) = parts else {
-            return Err(UnwrapFailure::Malformed("it is not a ciphertext of this key"));
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let unwrap = || {
+            let unwrap = waxseal::Keyring::unwrap(&self.0, request);
+            runtime().expect("a runtime can be made").block_on(unwrap)
         };
-        let aad = context.iter().flat_map(|(key, value)| [key, value]).collect::<String>();
-        open(self.key.expose(), iv, aad.as_bytes(), &[ciphertext, tag].concat())
+        std::thread::scope(|scope| scope.spawn(unwrap).join()).expect("no panic")
     }
 }
 
@@ -176,7 +176,6 @@ impl Unwrap for BranchKey {
 
 const HIERARCHY: &[u8] = b"aws-kms-hierarchy";
 const IV_LEN: usize = 12;
-const TAG_LEN: usize = 16;
 
 /// `ciphertext` ends with the tag.
 fn open(
