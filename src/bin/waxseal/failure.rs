@@ -202,7 +202,7 @@ fn keyring_hint(error: &KeyringError) -> &'static str {
             Some(first) => attempt_hint(first),
         },
         KeyringError::Wrap { keyring, .. } if keyring.contains("ECDH") => {
-            "schema=discovery only decrypts: encrypt with another schema"
+            "schema=discovery only decrypts: encrypt with schema=static, or with schema=ephemeral of raw-ecdh"
         }
         KeyringError::Wrap { keyring, .. } if keyring.contains("AWS KMS RSA") => {
             "choose a suite without signature, as with --suite 0x0478"
