@@ -33,6 +33,15 @@ impl HttpClient for FakeKms {
     }
 }
 
+/// Answers one request of any program. It may be the AWS KMS of programs in other languages, too:
+/// `examples/fake_kms_server.rs` serves it. It knows no time: each request waits as long as the fake wants.
+impl HttpConnector for FakeKms {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let kms = self.clone();
+        HttpConnectorFuture::new(async move { respond(&kms, request).await })
+    }
+}
+
 /// Brings requests to the service. As with any connector, the read timeout is its own to keep.
 #[derive(Debug)]
 struct Connector<S> {
@@ -42,11 +51,10 @@ struct Connector<S> {
 
 impl<S: AsyncSleep + Clone + 'static> HttpConnector for Connector<S> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let kms = self.kms.clone();
-        let sleep = self.read_timeout.as_ref().map(|(after, sleep)| sleep.sleep(*after));
+        let answer = self.kms.call(request);
+        let Some((after, sleep)) = &self.read_timeout else { return answer };
+        let sleep = sleep.sleep(*after);
         HttpConnectorFuture::new(async move {
-            let answer = respond(&kms, request);
-            let Some(sleep) = sleep else { return answer.await };
             let (mut answer, mut sleep) = (pin!(answer), pin!(sleep));
             poll_fn(|cx| match answer.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(answer),
