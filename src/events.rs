@@ -181,7 +181,7 @@ impl Failure for KmsError {
             KmsFailure::Throttled => "throttled",
             KmsFailure::TimedOut => "timed out",
             KmsFailure::Unavailable => "unavailable",
-            KmsFailure::Unreachable => "unreachable",
+            KmsFailure::Unreachable(_) => "unreachable",
             KmsFailure::WrongAnswer(_) => "wrong answer",
             KmsFailure::WrongRegion { .. } => "wrong region",
         }

@@ -135,9 +135,9 @@ pub enum KmsFailure {
     /// AWS KMS itself failed.
     #[error("the service is not available: try again")]
     Unavailable,
-    /// No connection.
-    #[error("there is no connection: check the network and the endpoint of the client")]
-    Unreachable,
+    /// No connection, or one that broke; with the words of the one who noticed.
+    #[error("there is no connection ({0}): check the network and the endpoint of the client")]
+    Unreachable(String),
     /// The answer is not one to this call.
     #[error("the answer is wrong: {0}")]
     WrongAnswer(String),

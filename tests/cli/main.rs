@@ -8,6 +8,8 @@ mod files;
 mod inspect;
 mod keygen;
 mod keys;
+#[cfg(feature = "testing")]
+mod kms;
 mod tree;
 
 use std::collections::BTreeSet;

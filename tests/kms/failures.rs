@@ -113,16 +113,17 @@ async fn what_the_network_does_is_told() {
     let (kms, _, keyring) = one_key();
     let message = encrypt(&keyring).await;
     for (fault, expected) in [
-        (Fault::timed_out(), KmsFailure::TimedOut),
-        (Fault::connection_reset(), KmsFailure::Unreachable),
-        (Fault::internal(), KmsFailure::Unavailable),
-        (Fault::key_unavailable(), KmsFailure::Unavailable),
+        (Fault::timed_out(), "it timed out"),
+        (Fault::connection_reset(), "there is no connection ("),
+        (Fault::internal(), "the service is not available"),
+        (Fault::key_unavailable(), "the service is not available"),
     ] {
         kms.inject(fault.clone().times(1));
         opens(&keyring, &message).await;
         kms.inject(fault.always());
-        assert_eq!(failure(&keyring, &message).await, expected);
-        assert_eq!(wrap_error(&keyring).await.failure(), &expected);
+        let told =
+            [failure(&keyring, &message).await.to_string(), wrap_error(&keyring).await.to_string()];
+        assert!(told.iter().all(|told| told.contains(expected)), "{told:?}");
         kms.clear_faults();
     }
 }

@@ -250,7 +250,7 @@ fn kms_hint(failure: &KmsFailure) -> &'static str {
         KmsFailure::NotFound | KmsFailure::WrongRegion { .. } => {
             "check key= and region= of the key, and AWS_REGION"
         }
-        KmsFailure::TimedOut | KmsFailure::Unreachable | KmsFailure::Unavailable => {
+        KmsFailure::TimedOut | KmsFailure::Unreachable(_) | KmsFailure::Unavailable => {
             "check the network, and endpoint= of the key or AWS_ENDPOINT_URL_KMS if one is set"
         }
         KmsFailure::Throttled => "wait, and for many files give --caching",

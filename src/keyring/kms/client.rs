@@ -246,13 +246,13 @@ impl Call<'_> {
                 self.service_failure(service.err(), service.raw().status().as_u16())
             }
             SdkError::TimeoutError(_) => KmsFailure::TimedOut,
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => KmsFailure::TimedOut,
-            SdkError::DispatchFailure(failure) if failure.is_io() => KmsFailure::Unreachable,
             SdkError::ResponseError(_) => KmsFailure::WrongAnswer("it cannot be read".into()),
             error if chain(error).any(|e| e.is::<CredentialsError>()) => KmsFailure::Credentials,
-            error => KmsFailure::Other(
-                chain(error).last().map_or_else(|| error.to_string(), ToString::to_string),
-            ),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => KmsFailure::TimedOut,
+            SdkError::DispatchFailure(failure) if !failure.is_user() => {
+                KmsFailure::Unreachable(deepest(&error))
+            }
+            error => KmsFailure::Other(deepest(error)),
         };
         let Self { operation, key, region: _ } = self;
         let key = key.clone();
@@ -323,6 +323,11 @@ fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
+}
+
+/// What is behind it all.
+fn deepest(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().unwrap_or(error).to_string()
 }
 
 fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {

@@ -18,18 +18,11 @@
 //!
 //! A refusal starts with `error:`. It ends when its input ends, so that it does not outlive whoever started it.
 
+mod serve;
+
 use std::error::Error;
 use std::io::{self, Write as _};
 
-use aws_smithy_runtime_api::client::http::HttpConnector as _;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use waxseal::testing::{FakeKms, KeySpec, NewKey};
 
@@ -45,7 +38,7 @@ fn main() -> Result<(), Failure> {
     let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", port.parse()?)))?;
     let kms = FakeKms::new();
     say(&format!("http://{}", listener.local_addr()?))?;
-    runtime.spawn(serve(listener, kms.clone()));
+    runtime.spawn(serve::serve(listener, kms.clone()));
     for command in commands.into_iter().map(Ok).chain(io::stdin().lines()) {
         let command = command?;
         say(&obey(&kms, &command).unwrap_or_else(|error| format!("error: {error}")))?;
@@ -87,31 +80,4 @@ fn key_spec(name: &str) -> Result<KeySpec, Failure> {
         "ECC_NIST_P521" => KeySpec::EccP521,
         _ => return Err(format!("there is no key spec {name:?}").into()),
     })
-}
-
-async fn serve(listener: TcpListener, kms: FakeKms) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let kms = kms.clone();
-        tokio::spawn(async move {
-            let service = service_fn(|request| answer(&kms, request));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                eprintln!("{error}");
-            }
-        });
-    }
-}
-
-/// From hyper's types to those of the SDK and back. A fault that gives no answer closes the connection.
-async fn answer(
-    kms: &FakeKms,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Failure> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, 1 << 20).collect().await?.to_bytes();
-    let request = HttpRequest::try_from(Request::from_parts(parts, SdkBody::from(body)))?;
-    let answer = kms.call(request).await?.try_into_http1x()?;
-    let (parts, body) = answer.into_parts();
-    let body = body.bytes().map(Bytes::copy_from_slice).unwrap_or_default();
-    Ok(Response::from_parts(parts, Full::new(body)))
 }
