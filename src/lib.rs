@@ -124,7 +124,8 @@ pub use unlock::{HeaderReader, Locked, Unlock};
 /// | writers that must not call AWS KMS | [`KmsRsaKeyring`](kms::KmsRsaKeyring) |
 /// | two parties that know each other's public keys | [`KmsEcdhKeyring`](kms::KmsEcdhKeyring) |
 ///
-/// You bring the clients, and with them credentials, regions, time-outs and retries. Only
+/// You bring the clients, and with them credentials, regions, retries and time-outs, of which the SDK has none
+/// for answers unless you set one. Only
 /// [`RegionalKmsClients::from_environment`](kms::RegionalKmsClients::from_environment) looks for them.
 /// The user agent of each call names this crate and its version.
 #[cfg(feature = "kms")]

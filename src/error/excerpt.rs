@@ -14,18 +14,33 @@ impl fmt::Display for Excerpt<'_> {
             }
             return f.write_str(if self.0.len() > EXCERPT_BYTES { "..." } else { "" });
         };
-        for c in text.chars().take(EXCERPT_CHARS) {
-            match c {
-                // No harm, and an escaped one is hard to read.
-                '\'' | '"' => f.write_char(c)?,
-                c => write!(f, "{}", c.escape_debug())?,
-            }
-        }
-        if text.chars().nth(EXCERPT_CHARS).is_some() {
-            f.write_str("...")?;
-        }
-        Ok(())
+        write_cut(f, text, EXCERPT_CHARS)
     }
+}
+
+/// What a service says: as little to be trusted, but longer.
+#[cfg(feature = "kms")]
+pub(crate) struct Saying<'a>(pub(crate) &'a str);
+
+#[cfg(feature = "kms")]
+impl fmt::Display for Saying<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_cut(f, self.0, SAYING_CHARS)
+    }
+}
+
+fn write_cut(f: &mut fmt::Formatter<'_>, text: &str, max_chars: usize) -> fmt::Result {
+    for c in text.chars().take(max_chars) {
+        match c {
+            // No harm, and an escaped one is hard to read.
+            '\'' | '"' => f.write_char(c)?,
+            c => write!(f, "{}", c.escape_debug())?,
+        }
+    }
+    if text.chars().nth(max_chars).is_some() {
+        f.write_str("...")?;
+    }
+    Ok(())
 }
 
 /// Names in a list.
@@ -51,6 +66,9 @@ pub(super) fn more(f: &mut fmt::Formatter<'_>, len: usize) -> fmt::Result {
 
 /// A sentence stays readable whatever a message holds; the fields have all of it.
 pub(super) const MAX_NAMES: usize = 10;
+/// AWS names user, action, resource and policy in a sentence.
+#[cfg(feature = "kms")]
+const SAYING_CHARS: usize = 1000;
 /// Long enough for any key ARN.
 const EXCERPT_CHARS: usize = 200;
 /// Enough to tell two keys apart.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Excerpt;
+use super::excerpt::{Excerpt, Saying};
 
 /// A call to AWS KMS that gave no usable answer: which operation, with which key, why, and what to do.
 ///
@@ -62,14 +62,9 @@ impl fmt::Display for KmsError {
         write!(f, "AWS KMS {operation} with key `{}` failed: {failure}", Excerpt(key.as_bytes()))?;
         match (said, request_id) {
             (Some(said), Some(id)) => {
-                write!(
-                    f,
-                    " (AWS says: {}; request {})",
-                    Excerpt(said.as_bytes()),
-                    Excerpt(id.as_bytes())
-                )
+                write!(f, " (AWS says: {}; request {})", Saying(said), Excerpt(id.as_bytes()))
             }
-            (Some(said), None) => write!(f, " (AWS says: {})", Excerpt(said.as_bytes())),
+            (Some(said), None) => write!(f, " (AWS says: {})", Saying(said)),
             (None, Some(id)) => write!(f, " (request {})", Excerpt(id.as_bytes())),
             (None, None) => Ok(()),
         }
