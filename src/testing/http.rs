@@ -202,7 +202,7 @@ mod tests {
         let mut request = HttpRequest::new(SdkBody::from(body));
         request.headers_mut().insert("x-amz-target", target.to_owned());
         request.headers_mut().insert("authorization", authorization.to_owned());
-        let mut answer = pin!(respond(kms, request));
+        let mut answer = pin!(kms.call(request));
         let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         else {
             panic!("it waits");

@@ -23,6 +23,8 @@
 //! # }
 //! ```
 //!
+//! Programs in other languages can be tested against it, too: `examples/fake_kms_server.rs` serves it on loopback.
+//!
 //! # What it is not
 //!
 //! It protects nothing: whoever has the handle has the keys. Its ciphertexts have a layout of its own, which is not
