@@ -8,6 +8,8 @@ import subprocess
 import threading
 import urllib.parse
 
+import workers
+
 COMMITTING = {"0x0478", "0x0578"}
 NAMESPACE = "waxseal.interop"
 # Python writes only multiples of 128.
@@ -35,7 +37,11 @@ def raw_ecdh(schema, curve, sender, recipient):
 
 
 class Failure(Exception):
-    pass
+    """`said` is how a party refused: the error of a package, the exit code of waxseal; none if it just broke."""
+
+    def __init__(self, text, said=None):
+        super().__init__(text)
+        self.said = said
 
 
 class Official:
@@ -54,7 +60,7 @@ class Official:
         with self.lock:
             answer = self.worker.encrypt(keyring, suite, frame_length, context, plaintext, **more)
         if not answer["ok"]:
-            raise Failure(f"{self.name} does not encrypt: {answer['error']}")
+            raise self.failure("encrypt", answer)
         return answer["message"]
 
     def decrypt(self, keyring, suite, context, message, required=()):
@@ -64,11 +70,15 @@ class Official:
                 keyring, message, commitment_policy=policy(suite), reproduced_encryption_context=reproduced
             )
         if not answer["ok"]:
-            raise Failure(f"{self.name} does not decrypt: {answer['error']}")
+            raise self.failure("decrypt", answer)
         missing = {k: v for k, v in context.items() if k not in required}.items() - answer["encryption_context"].items()
         if missing:
             raise Failure(f"{self.name} reports another context: lacks {sorted(missing)}")
         return answer["plaintext"]
+
+    def failure(self, verb, answer):
+        said = None if answer["error"] in workers.NO_REFUSALS else answer["error"]
+        return Failure(f"{self.name} does not {verb}: {answer['error']}", said)
 
 
 def policy(suite):
@@ -82,6 +92,8 @@ class Waxseal:
 
     def __init__(self, binary, folder, keys):
         self.binary, self.folder = binary, folder
+        # Encrypts with context that is not stored, which the command line does not.
+        self.required_context = binary.parent / "examples" / f"required_context{binary.suffix}"
         self.calls = itertools.count()
         self.files = {}
         for name, key in keys.items():
@@ -103,7 +115,14 @@ class Waxseal:
             path.chmod(0o600)
             path.with_name(f"{name}.pub").write_text(key["public_spki_pem"])
 
+    def write_public_key(self, name, key):
+        self.files[name] = [self.folder / name]
+        (self.folder / f"{name}.pub").write_text(key["public_spki_pem"])
+
     def key_arguments(self, keyring, private, call):
+        if keyring["type"].startswith("kms"):
+            yield from self.kms_arguments(keyring, private, call)
+            return
         if keyring["type"] == "multi":
             for member in [keyring["generator"], *keyring["children"]]:
                 yield from self.key_arguments(member, private, call)
@@ -128,9 +147,33 @@ class Waxseal:
         encoded = ",".join(f"{name}={urllib.parse.quote(value, safe='/')}" for name, value in fields.items())
         yield from ("-k", f"{keyring['type']}:{encoded}")
 
-    def run(self, arguments, data, call, verb):
-        command = [str(self.binary), *arguments]
-        through_files = call % 2 == 1
+    def kms_arguments(self, keyring, private, call):
+        """As described in python/kms_keyrings.py. Where a public half may be given or fetched, in turns."""
+        kind = keyring["type"].removesuffix("-multi")
+        keys = keyring.get("keys") or [keyring.get("key")]
+        fields = [("endpoint", keyring["endpoint"])]
+        if kind.endswith("discovery"):
+            keys = [None]
+            fields += [("region", region) for region in keyring["regions"]]
+            accounts = keyring.get("accounts") or []
+            fields += [("partition", "aws"), *(("account", account) for account in accounts)] if accounts else []
+        if kind == "kms-rsa":
+            fields.append(("algorithm", keyring["algorithm"]))
+            if not private and call % 2 == 0:
+                fields.append(("public", f"{self.files[keyring['public']][0]}.pub"))
+        if kind == "kms-ecdh":
+            fields += [("schema", keyring["schema"]), ("curve", keyring["curve"])]
+            if keyring["schema"] == "static":
+                fields.append(("public", f"{self.files[keyring['peer']][0]}.pub"))
+            if call % 2 == 0:
+                fields.append(("own", f"{self.files[keyring['public']][0]}.pub"))
+        for key in keys:
+            own = [("key", key), *fields] if key else fields
+            yield from ("-k", f"{kind}:{','.join(f'{name}={value}' for name, value in own)}")
+
+    def run(self, command, data, call, verb, through_files=None):
+        if through_files is None:
+            through_files = call % 2 == 1
         source, target = self.folder / f"in-{call}", self.folder / f"out-{call}"
         if through_files:
             source.write_bytes(data)
@@ -141,7 +184,7 @@ class Waxseal:
             )
             if done.returncode != 0:
                 said = " / ".join(done.stderr.decode(errors="replace").split("\n")[:3])
-                raise Failure(f"waxseal does not {verb}: exit {done.returncode}: {said[:300]}")
+                raise Failure(f"waxseal does not {verb}: exit {done.returncode}: {said[:300]}", done.returncode)
             return target.read_bytes() if through_files else done.stdout
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failure(f"waxseal does not {verb}: {error}") from error
@@ -149,9 +192,11 @@ class Waxseal:
             source.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
 
-    def encrypt(self, keyring, suite, frame_length, context, plaintext):
+    def encrypt(self, keyring, suite, frame_length, context, plaintext, required_encryption_context_keys=()):
         call = next(self.calls)
-        arguments = ["encrypt", *self.key_arguments(keyring, False, call)]
+        if required_encryption_context_keys:
+            return self.encrypt_required(keyring, context, plaintext, required_encryption_context_keys, call)
+        arguments = [str(self.binary), "encrypt", *self.key_arguments(keyring, False, call)]
         arguments += ["--suite", suite, "--frame-length", str(frame_length)]
         if suite not in COMMITTING:
             arguments += ["--commitment-policy", "forbid-encrypt-allow-decrypt"]
@@ -166,9 +211,16 @@ class Waxseal:
         finally:
             file.unlink(missing_ok=True)
 
+    def encrypt_required(self, keyring, context, plaintext, required, call):
+        """By an example, with one key of AWS KMS and the default suite."""
+        stored = [f"{name}={value}" for name, value in context.items() if name not in required]
+        not_stored = [f"{name}={context[name]}" for name in required]
+        command = ["env", f"AWS_ENDPOINT_URL_KMS={keyring['endpoint']}", str(self.required_context), keyring["key"]]
+        return self.run([*command, *stored, "--not-stored", *not_stored], plaintext, call, "encrypt", False)
+
     def decrypt(self, keyring, suite, context, message, required=()):
         call = next(self.calls)
-        arguments = ["decrypt", *self.key_arguments(keyring, True, call)]
+        arguments = [str(self.binary), "decrypt", *self.key_arguments(keyring, True, call)]
         if suite not in COMMITTING:
             arguments += ["--commitment-policy", "require-encrypt-allow-decrypt"]
         for index, (name, value) in enumerate(context.items()):
@@ -217,6 +269,16 @@ class Report:
         self.only, self.passed, self.failed = only, 0, 0
         self.lock = threading.Lock()
 
+    def run(self, steps):
+        """Steps, each with its parties. One that breaks off must not look as if it had passed."""
+        for step, *ends in steps:
+            try:
+                step(self, *ends)
+            except Exception as error:  # noqa: BLE001
+                with self.lock:
+                    self.failed += 1
+                    print(f"FAIL  {step.__name__}: {type(error).__name__}: {error}", flush=True)
+
     def check(self, title, run):
         if self.only not in title:
             return
@@ -252,3 +314,28 @@ def pair(report, writer, reader, title, suite, length, keyrings, context, requir
             raise Failure(f"{reader.name} opens it to another plaintext")
 
     report.check(f"{writer.name} -> {reader.name}  {title}", run)
+
+
+def refused(report, writer, reader, title, suite, keyrings, contexts, expected, required=(), **more):
+    """The reader must refuse what the writer wrote. Contexts are the writer's and the reader's."""
+    wraps, opens = keyrings
+
+    def run():
+        message = writer.encrypt(wraps, suite, FRAME_LENGTH[writer.name], contexts[0], plaintext_of(200), **more)
+        settings = {"required": required} if required else {}
+        refuses(reader, expected, lambda: reader.decrypt(opens, suite, contexts[1], message, **settings))
+
+    report.check(f"{writer.name} -> {reader.name}  refused: {title}", run)
+
+
+def refuses(party, expected, run):
+    """`expected` has, by party, words of the error or the exit code."""
+    try:
+        run()
+    except Failure as failure:
+        wanted = expected[party.name]
+        said = failure.said
+        if said is None or (wanted not in said if isinstance(wanted, str) else wanted != said):
+            raise Failure(f"not for the reason {wanted!r}: {failure}") from failure
+    else:
+        raise Failure(f"{party.name} does not refuse")

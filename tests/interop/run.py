@@ -2,7 +2,8 @@
 """Has waxseal and the official Python and JavaScript packages open each other's messages.
 
 Every algorithm suite, with four lengths and nine ways to choose keys, both ways; then keys made by `waxseal keygen`,
-raw ECDH keyrings, unframed messages and required encryption contexts. One line per check, and last `N passed, M failed`.
+raw ECDH keyrings, unframed messages and required encryption contexts; and the keyrings of AWS KMS (kms.py). One line per
+check, and last `N passed, M failed`.
 """
 
 import argparse
@@ -10,11 +11,14 @@ import itertools
 import json
 import pathlib
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+import kms
 import workers
 from parties import CONTEXTS, FRAME_LENGTH, Failure, Official, Report, Waxseal, pair, raw_aes, raw_ecdh, raw_rsa
 
@@ -104,13 +108,20 @@ def only_python_writes(report, python, reader):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("binary", nargs="?", type=pathlib.Path, help="default: target/debug/waxseal")
+    parser.add_argument("binary", nargs="?", type=pathlib.Path, help="with its examples beside it; default: builds them")
     parser.add_argument("--self", action="store_true", help="Python and JavaScript only, without waxseal")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks whose line contains TEXT")
     options = parser.parse_args()
-    binary = shutil.which(options.binary or workers.ROOT / "target" / "debug" / "waxseal")
-    if not options.self and binary is None:
-        parser.error("no waxseal binary: build it (cargo build --features cli), name it, or use --self")
+    # As an exception, so that servers go, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    kms.settle_environment()
+    binary = shutil.which(options.binary or build())
+    if binary is None:
+        parser.error(f"there is no {options.binary}")
+    binary = pathlib.Path(binary).resolve()
+    server = binary.parent / "examples" / f"fake_kms_server{binary.suffix}"
+    if not server.is_file():
+        parser.error(f"there is no {server}: build it, or name no binary")
 
     workers.install()
     keys = json.loads((workers.ROOT / "tests" / "vectors" / "keys.json").read_text())["keys"]
@@ -118,21 +129,28 @@ def main():
     node = Official("node", workers.node_worker(keys))
     report = Report(options.only)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="waxseal-interop-") as folder:
+    with tempfile.TemporaryDirectory(prefix="waxseal-interop-") as folder, kms.world(server) as world:
         if options.self:
+            world.disabled(report, [python, node])
+            world.both_ways(report, python, node)
             tasks = [[(matrix, python, node), (only_python_writes, python, node)], [(matrix, node, python)]]
         else:
-            waxseal = Waxseal(pathlib.Path(binary).resolve(), pathlib.Path(folder), keys)
+            waxseal = Waxseal(binary, pathlib.Path(folder), keys)
             keygen(report, waxseal, [python, node])
             ecdh(report, waxseal, python)
+            world.disabled(report, [waxseal, python, node])
             tasks = [
-                [(matrix, waxseal, python), (matrix, python, waxseal), (only_python_writes, python, waxseal)],
-                [(matrix, waxseal, node), (matrix, node, waxseal)],
+                [
+                    (matrix, waxseal, python),
+                    (matrix, python, waxseal),
+                    (only_python_writes, python, waxseal),
+                    (world.both_ways, waxseal, python),
+                    (world.asymmetric, waxseal, python),
+                ],
+                [(matrix, waxseal, node), (matrix, node, waxseal), (world.both_ways, waxseal, node)],
             ]
         # Each package answers one job at a time, so a thread for each keeps both busy.
-        threads = [
-            threading.Thread(target=lambda task=task: [step(report, *ends) for step, *ends in task]) for task in tasks
-        ]
+        threads = [threading.Thread(target=report.run, args=[task], daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -142,6 +160,15 @@ def main():
     print(f"in {time.monotonic() - began:.1f} seconds")
     print(f"{report.passed} passed, {report.failed} failed")
     return 1 if report.failed or not report.passed else 0
+
+
+def build():
+    """Builds the command line and the two examples, and gives the path of the first."""
+    examples = [part for name in ("fake_kms_server", "required_context") for part in ("--example", name)]
+    subprocess.run(
+        ["cargo", "build", "--features", "cli,testing", "--bin", "waxseal", *examples], cwd=workers.ROOT, check=True
+    )
+    return workers.TARGET.parent / "debug" / "waxseal"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Checks that waxseal and the official packages open each other's messages: tests/interop/run.sh [BINARY] [OPTION]...
+# Without BINARY, which has its examples beside it, it builds both.
 # With --self it leaves waxseal out: Python and JavaScript against each other, to tell whose fault a failure is.
 # Options are in run.py. PYTHON chooses the interpreter (3.11 or later); node and npm come from PATH.
 set -eu

@@ -14,6 +14,9 @@ ROOT = HERE.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "interop"
 PYTHON_PINS = HERE / "python" / "requirements.txt"
 NODE_PINS = HERE / "node" / "package-lock.json"
+DIED = "the process died"
+# Errors that are no answer to a message.
+NO_REFUSALS = {DIED, "Error: no answer: the stream never ended"}
 
 
 def venv_python():
@@ -87,7 +90,7 @@ class Worker:
             self.process.kill()
             self.process.wait()
             self.process = None
-            return {"ok": False, "error": "the process died"}
+            return {"ok": False, "error": DIED}
         return json.loads(line)
 
     def encrypt(self, keyring, suite_id, frame_length, context, plaintext, **more):

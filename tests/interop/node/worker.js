@@ -26,6 +26,7 @@ function makeKeyring(spec) {
       children: spec.children.map(keyring),
     })
   }
+  if (spec.type.startsWith('kms')) return kmsKeyring(spec)
   const key = keys[spec.key]
   if (spec.type === 'raw-aes') {
     // An isolated copy: the package insists that the key fills its own ArrayBuffer.
@@ -52,6 +53,25 @@ function makeKeyring(spec) {
     padding: pkcs1 ? constants.RSA_PKCS1_PADDING : constants.RSA_PKCS1_OAEP_PADDING,
     oaepHash: pkcs1 ? undefined : spec.padding.slice('oaep-'.length),
   })
+}
+
+// The keyrings of AWS KMS, described as in python/kms_keyrings.py.
+function kmsKeyring(spec) {
+  const clientProvider = esdk.getClient(esdk.KMS, { endpoint: spec.endpoint, maxAttempts: 1 })
+  if (spec.type.endsWith('discovery')) {
+    const { regions, accounts } = spec
+    const discoveryFilter = accounts ? { accountIDs: accounts, partition: 'aws' } : undefined
+    if (spec.type === 'kms-mrk-discovery') {
+      return esdk.buildAwsKmsMrkAwareDiscoveryMultiKeyringNode({ regions, clientProvider, discoveryFilter })
+    }
+    const limited = esdk.limitRegions(regions, clientProvider)
+    return new esdk.KmsKeyringNode({ discovery: true, discoveryFilter, clientProvider: limited })
+  }
+  const [generatorKeyId, ...keyIds] = spec.keys ?? [spec.key]
+  const input = { generatorKeyId, keyIds, clientProvider }
+  return spec.type.startsWith('kms-mrk')
+    ? esdk.buildAwsKmsMrkAwareStrictMultiKeyringNode(input)
+    : new esdk.KmsKeyringNode(input)
 }
 
 async function encrypt(job) {
@@ -109,7 +129,7 @@ async function main() {
     try {
       answer = { ok: true, ...(await withTimeout(operations[job.op](job))) }
     } catch (error) {
-      answer = { ok: false, error: `${error.name}: ${error.message}`.slice(0, 300) }
+      answer = { ok: false, error: `${error.name}: ${error.message}`.slice(0, 1000) }
     }
     process.stdout.write(JSON.stringify(answer) + '\n')
   }

@@ -38,6 +38,8 @@ from aws_encryption_sdk.identifiers import AlgorithmSuite, CommitmentPolicy, Enc
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
 
+import kms_keyrings
+
 PROVIDERS = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
 AES_KEYRING = {16: "ALG_AES128_GCM_IV12_TAG16", 24: "ALG_AES192_GCM_IV12_TAG16", 32: "ALG_AES256_GCM_IV12_TAG16"}
 AES_MASTER_KEY = {
@@ -84,6 +86,8 @@ def make_keyring(spec):
         return PROVIDERS.create_raw_ecdh_keyring(
             CreateRawEcdhKeyringInput(curve_spec=ECDH_CURVE[spec["curve"]], key_agreement_scheme=schema(spec))
         )
+    if spec["type"].startswith("kms"):
+        return kms_keyrings.make(PROVIDERS, spec, KEYS)
     key = KEYS[spec["key"]]
     if spec["type"] == "raw-aes":
         material = bytes.fromhex(key["material_hex"])
@@ -205,6 +209,13 @@ def set_keys(job):
     return {}
 
 
+def told(error):
+    """An error with those that it was made from."""
+    causes = [*getattr(error, "list", []), *(cause for cause in error.args if isinstance(cause, Exception))]
+    causes = [told(cause) for cause in causes]
+    return f"{type(error).__name__}: {error}" + (f" [{'; '.join(causes)}]" if causes else "")
+
+
 def main():
     logging.disable(logging.CRITICAL)
     operations = {"keys": set_keys, "encrypt": encrypt, "decrypt": decrypt}
@@ -215,7 +226,7 @@ def main():
         try:
             answer = {"ok": True, **operations[job["op"]](job)}
         except Exception as error:  # noqa: BLE001, a failed job is an answer
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"[:300]}
+            answer = {"ok": False, "error": told(error)[:1000]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
