@@ -1000,3 +1000,51 @@ fn unusable_settings_are_refused() {
     assert!(new().max_bytes((1 << 63) - 1).is_ok());
     assert!(new().refresh_ahead(AGE - Duration::from_nanos(1), drop).is_ok());
 }
+
+/// Works for so long that another caller joins, and then panics.
+#[derive(Debug)]
+struct PanicsWhenJoined {
+    keyring: RawAesKeyring,
+    cache: MaterialsCache,
+    calls: AtomicU64,
+}
+
+impl LocalKeyring for PanicsWhenJoined {
+    fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            while self.cache.stats().waits == 0 {
+                std::thread::yield_now();
+            }
+            // The other one has joined, and is about to wait.
+            std::thread::sleep(Duration::from_millis(50));
+            panic!("in the middle of a call");
+        }
+        self.keyring.wrap_now(materials)
+    }
+
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        self.keyring.unwrap_now(request)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_panic_is_that_of_one_caller_and_holds_nobody_up() {
+    let cache = cache();
+    let service = PanicsWhenJoined { keyring: aes(), cache: cache.clone(), calls: 0.into() };
+    let manager = Arc::new(CachingManager::new(service, &cache, AGE).unwrap());
+    let task = || {
+        let manager = Arc::clone(&manager);
+        tokio::spawn(async move { encrypt(&manager, b"x").await })
+    };
+    let first = task();
+    until_misses(&cache, 1).await;
+    let second = task();
+    let both = async { [first.await, second.await] };
+    let both = tokio::time::timeout(Duration::from_secs(10), both).await;
+    let ends = both.expect("one waits for ever");
+    // Whoever looks at it first has the panic; the other called anew.
+    let panics: Vec<_> = ends.into_iter().filter_map(Result::err).collect();
+    let [panic] = <[_; 1]>::try_from(panics).unwrap().map(tokio::task::JoinError::into_panic);
+    assert_eq!(panic.downcast_ref(), Some(&"in the middle of a call"));
+    assert_eq!((cache.stats().calls, cache.len()), (2, 1));
+}

@@ -5,6 +5,7 @@ mod flight;
 mod identifier;
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -228,6 +229,13 @@ impl CachingManager {
                 }
                 Outcome::Failed(error) => {
                     return Err(Arc::try_unwrap(error).unwrap_or_else(Error::Shared));
+                }
+                Outcome::Panicked(panic) => {
+                    let panic = panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if let Some(panic) = panic {
+                        resume_unwind(panic);
+                    }
+                    // It is for one of those who waited; the others call anew.
                 }
             }
             is_first = false;
