@@ -123,7 +123,9 @@ impl CachingManager {
     }
 
     /// Shares entries with those managers on the same cache that have the same partition id. Do it only
-    /// where they ask the same keys. Default: a random one, so that nothing is shared.
+    /// where what stands behind them is the same, keys and managers in between: an entry of one answers for
+    /// the other, whatever rules its own would have. And never give it to two of which one stands behind the
+    /// other: a call would wait for itself. Default: a random one, so that nothing is shared.
     #[must_use]
     pub fn partition(mut self, id: impl Into<String>) -> Self {
         self.partition = id.into();

@@ -1,10 +1,19 @@
 //! Messages that somebody made to do harm: to the bill, to the terminal, to logs.
 
-use waxseal::kms::{DiscoveryFilter, KmsDiscoveryKeyring, KmsFailure, RegionalKmsClients};
+use std::error::Error as StdError;
+use std::fmt::Debug;
+
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::Credentials;
+use waxseal::kms::{
+    DiscoveryFilter, KmsArn, KmsDiscoveryKeyring, KmsEcdhKeyring, KmsFailure, KmsKeyring,
+    KmsRsaKeyring, RegionalKmsClients,
+};
 use waxseal::testing::{FakeKms, Fault, KeySpec, Operation};
 use waxseal::{
-    Attempt, EncryptedDataKey, EncryptionMaterials, Error, LocalKeyring, Policy, PolicyError,
-    UnwrapFailure, UnwrapRequest, UnwrappedDataKey,
+    AesKey, Attempt, EncryptedDataKey, EncryptionMaterials, Error, Keyring, KeyringError,
+    LocalKeyring, MultiKeyring, Policy, PolicyError, RawAesKeyring, RsaPadding, UnwrapFailure,
+    UnwrapRequest, UnwrappedDataKey,
 };
 
 use super::{IRELAND, VIRGINIA, attempts, encrypt, one_key, wrap_error};
@@ -159,4 +168,118 @@ async fn a_key_of_another_kind_opens_nothing() {
     let discovery = KmsDiscoveryKeyring::new(kms.client(IRELAND));
     let failed = attempts(&discovery, &forged([rsa])).await;
     assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::Kms(_), .. }]), "{failed:?}");
+}
+
+/// Everything that a `Debug` gives, of a value or of an error and what is behind it.
+fn told(value: &dyn Debug) -> String {
+    format!("{value:?} {value:#?}")
+}
+
+fn told_error(error: &(dyn StdError + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    chain.map(|error| format!("{error} {}", told(&error))).collect()
+}
+
+/// A data key of 32 times 0xa5, a grant token and credentials.
+fn assert_no_secret(told: &str) {
+    let squeezed: String = told.chars().filter(|c| !c.is_whitespace()).collect();
+    for secret in ["paWlpaWl", "a5a5a5", "165,165", "the-grant-token", "the-secret-access-key"] {
+        assert!(!squeezed.to_lowercase().contains(&secret.to_lowercase()), "{secret}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn keyrings_print_no_secret() {
+    let kms = FakeKms::new();
+    let credentials = Credentials::new("AKIA", "the-secret-access-key", None, None, "tests");
+    let config = kms.config(IRELAND).credentials_provider(credentials).build();
+    let client = Client::from_conf(config);
+    let token = ["the-grant-token"];
+    let arn = kms.create_key(IRELAND, KeySpec::Symmetric).unwrap();
+    let rsa = kms.create_key(IRELAND, KeySpec::Rsa2048).unwrap();
+    let curve = kms.create_key(IRELAND, KeySpec::EccP256).unwrap();
+    let public = KmsRsaKeyring::fetch_public_key(&client, &rsa, &[]).await.unwrap();
+    let own = KmsEcdhKeyring::fetch_public_key(&client, &curve, &[]).await.unwrap();
+    let clients = RegionalKmsClients::like(client.clone());
+    let multi = KmsKeyring::multi(&clients).generator(&arn).child(&arn).grant_tokens(token);
+    let regions = KmsDiscoveryKeyring::multi(&clients).regions([IRELAND]).grant_tokens(token);
+    let filter = DiscoveryFilter::new("aws", ["111122223333"]).unwrap();
+    for printed in [
+        told(&multi),
+        told(&regions),
+        told(&multi.build().unwrap()),
+        told(&regions.build().unwrap()),
+        told(&clients),
+        told(&filter),
+        told(&arn.parse::<KmsArn>().unwrap()),
+        told(&KmsKeyring::new(client.clone(), &arn).unwrap().grant_tokens(token)),
+        told(&KmsDiscoveryKeyring::new(client.clone()).filter(filter).grant_tokens(token)),
+        told(
+            &KmsRsaKeyring::new(client.clone(), &rsa, RsaPadding::OaepSha256)
+                .unwrap()
+                .public_key(public)
+                .grant_tokens(token),
+        ),
+        told(
+            &KmsEcdhKeyring::kms_public_key_discovery(client, &curve, own)
+                .unwrap()
+                .grant_tokens(token),
+        ),
+    ] {
+        assert_no_secret(&printed);
+        assert!(printed.len() < 10_000, "{} bytes", printed.len());
+    }
+    // The search finds what it looks for.
+    let found = std::panic::catch_unwind(|| assert_no_secret(&told(&[0xa5_u8; 32])));
+    assert!(found.is_err());
+}
+
+/// Whatever goes wrong with a call that carries a data key.
+#[tokio::test]
+async fn errors_hold_no_secret() {
+    let (kms, arn, keyring) = one_key();
+    let client = kms.client(IRELAND);
+    let raw = || RawAesKeyring::new("tests", "a", AesKey::from([7; 32])).unwrap();
+    let child = MultiKeyring::generator(raw()).child(keyring.clone());
+    let discovery = KmsDiscoveryKeyring::new(client);
+    let secret = [0xa5; 32];
+    kms.next_data_key(&secret);
+    let message = encrypt(&keyring).await;
+    let other = arn.replace("key/", "key/0");
+    for fault in [
+        Fault::truncated(),
+        Fault::wrong_key_id(other),
+        Fault::without("KeyId"),
+        Fault::without("CiphertextBlob"),
+        Fault::without("Plaintext"),
+        Fault::plaintext_len(31),
+        Fault::plaintext_len(33),
+        Fault::plaintext_len(5000),
+        Fault::flipped_plaintext(),
+        Fault::refused("AccessDeniedException", "no"),
+        Fault::refused("Odd", "no"),
+        Fault::connection_reset(),
+        Fault::timed_out(),
+    ] {
+        kms.inject(fault.always());
+        kms.next_data_key(&secret);
+        if let Err(error) = waxseal::encrypt(b"", &keyring).await {
+            assert_no_secret(&told_error(&error));
+        }
+        for keyring in [&keyring as &dyn Keyring, &discovery] {
+            if let Err(error) = waxseal::decrypt(&message, keyring).await {
+                assert_no_secret(&told_error(&error));
+                let Error::Keyring(KeyringError::NoDataKey { attempts, .. }) = &error else {
+                    continue;
+                };
+                for attempt in attempts {
+                    assert_no_secret(&told_error(&attempt.failure));
+                }
+            }
+        }
+        if let Err(error) = waxseal::encrypt(b"", &child).await {
+            assert_no_secret(&told_error(&error));
+        }
+        kms.clear_faults();
+    }
 }
