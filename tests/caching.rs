@@ -14,9 +14,10 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 use waxseal::{
     AesKey, AlgorithmSuite, ApiMisuse, Attempt, BoxFuture, CachingManager, CommitmentPolicy,
-    DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest, Error, Keyring,
-    KeyringError, LocalKeyring, LocalMultiKeyring, ManualClock, MaterialsCache, MaterialsManager,
-    Policy, PolicyError, RawAesKeyring, RequiredContextManager, UnwrapRequest, UnwrappedDataKey,
+    DecryptionMaterials, DecryptionRequest, EncryptionContext, EncryptionMaterials,
+    EncryptionRequest, Error, Keyring, KeyringError, LocalKeyring, LocalMultiKeyring, ManualClock,
+    MaterialsCache, MaterialsManager, Policy, PolicyError, RawAesKeyring, RequiredContextManager,
+    UnwrapRequest, UnwrappedDataKey,
 };
 
 /// A key service: counts its calls, lets them wait at a gate, and can fail.
@@ -999,4 +1000,192 @@ fn unusable_settings_are_refused() {
     assert!(new().max_messages(1 << 32).is_ok());
     assert!(new().max_bytes((1 << 63) - 1).is_ok());
     assert!(new().refresh_ahead(AGE - Duration::from_nanos(1), drop).is_ok());
+}
+
+/// Works for so long that another caller joins, and then panics.
+#[derive(Debug)]
+struct PanicsWhenJoined {
+    keyring: RawAesKeyring,
+    cache: MaterialsCache,
+    calls: AtomicU64,
+}
+
+impl LocalKeyring for PanicsWhenJoined {
+    fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            while self.cache.stats().waits == 0 {
+                std::thread::yield_now();
+            }
+            // The other one has joined, and is about to wait.
+            std::thread::sleep(Duration::from_millis(50));
+            panic!("in the middle of a call");
+        }
+        self.keyring.wrap_now(materials)
+    }
+
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        self.keyring.unwrap_now(request)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_panic_is_that_of_one_caller_and_holds_nobody_up() {
+    let cache = cache();
+    let service = PanicsWhenJoined { keyring: aes(), cache: cache.clone(), calls: 0.into() };
+    let manager = Arc::new(CachingManager::new(service, &cache, AGE).unwrap());
+    let task = || {
+        let manager = Arc::clone(&manager);
+        tokio::spawn(async move { encrypt(&manager, b"x").await })
+    };
+    let first = task();
+    until_misses(&cache, 1).await;
+    let second = task();
+    let both = async { [first.await, second.await] };
+    let both = tokio::time::timeout(Duration::from_secs(10), both).await;
+    let ends = both.expect("one waits for ever");
+    // Whoever looks at it first has the panic; the other called anew.
+    let panics: Vec<_> = ends.into_iter().filter_map(Result::err).collect();
+    let [panic] = <[_; 1]>::try_from(panics).unwrap().map(tokio::task::JoinError::into_panic);
+    assert_eq!(panic.downcast_ref(), Some(&"in the middle of a call"));
+    assert_eq!((cache.stats().calls, cache.len()), (2, 1));
+}
+
+/// What is required holds whichever of the two managers stands in front, and whatever the cache has.
+#[tokio::test]
+async fn no_entry_answers_for_other_requirements() {
+    let pairs = [("tenant", "42"), ("user", "7")];
+    // In front of one cache, each with keys of its own.
+    let (service, cache) = (Service::open(), cache());
+    let shared: Arc<dyn MaterialsManager> = Arc::new(manager(&service, &cache));
+    let sets = [&["tenant"][..], &["tenant", "user"], &["user"]];
+    for _ in 0..2 {
+        for keys in sets {
+            let required = RequiredContextManager::new(Arc::clone(&shared), keys.to_vec()).unwrap();
+            let message = waxseal::encrypt(b"x", &required).context(pairs).await.unwrap();
+            waxseal::decrypt(&message, &required).require(pairs).await.unwrap();
+            for (key, value) in pairs {
+                let is_stored = message.header().context().get(key).is_some();
+                assert_eq!(is_stored, !keys.contains(&key));
+                // Although the cache has what opens it.
+                let one = waxseal::decrypt(&message, &required).require([(key, value)]).await;
+                match one {
+                    Ok(_) => assert_eq!(keys, [key]),
+                    Err(Error::Policy(PolicyError::ContextNotGiven { .. })) => {
+                        assert_ne!(keys, [key]);
+                    }
+                    Err(error) => panic!("{error:?}"),
+                }
+                let wrong = pairs.map(|(k, v)| (k, if k == key { "no" } else { v }));
+                waxseal::decrypt(&message, &required).require(wrong).await.unwrap_err();
+            }
+        }
+    }
+    // To encrypt: 3 misses. To decrypt each of 3 messages: both pairs, and the one that is enough.
+    let hits = cache.stats().hits;
+    assert_eq!((service.wraps(), hits), (3, 3 + 3 + 2));
+
+    // Behind the cache, which must not answer for who did not give what another gave.
+    let (service, cache) = (Service::open(), self::cache());
+    let required = RequiredContextManager::new(service.clone(), ["tenant"]).unwrap();
+    let caching = CachingManager::new(required, &cache, AGE).unwrap();
+    for _ in 0..2 {
+        let message = waxseal::encrypt(b"x", &caching).context(pairs).await.unwrap();
+        assert_eq!(message.header().context().get("tenant"), None);
+        waxseal::decrypt(&message, &caching).require(pairs).await.unwrap();
+        waxseal::decrypt(&message, &caching).require([("tenant", "42")]).await.unwrap();
+        for given in [EncryptionContext::new(), EncryptionContext::from([("user", "7")])] {
+            let refused = waxseal::decrypt(&message, &caching).require(given).await.unwrap_err();
+            let Error::Policy(PolicyError::ContextNotGiven { .. }) = refused.unshared() else {
+                panic!("{refused:?}");
+            };
+        }
+        let wrong = waxseal::decrypt(&message, &caching).require([("tenant", "43")]).await;
+        wrong.unwrap_err();
+        let missing = waxseal::encrypt(b"x", &caching).context([("user", "7")]).await;
+        missing.unwrap_err();
+    }
+    assert_eq!(cache.stats().hits, 3);
+}
+
+#[tokio::test]
+async fn extreme_ages_and_clocks_do_no_harm() {
+    /// Goes wherever it is told to, backwards as well.
+    #[derive(Debug, Clone, Default)]
+    struct Anywhere(Arc<Mutex<Duration>>);
+    impl waxseal::Clock for Anywhere {
+        fn now(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+    }
+    let clock = Anywhere::default();
+    let cache = MaterialsCache::with_clock(1, clock.clone()).unwrap();
+    let (service, set) = (Service::open(), |to| *clock.0.lock().unwrap() = to);
+    let manager = CachingManager::new(service.clone(), &cache, Duration::MAX).unwrap();
+    let nearly = Duration::MAX - Duration::from_nanos(1);
+    let manager = manager.refresh_ahead(nearly, drop).unwrap();
+    for to in [Duration::ZERO, Duration::from_secs(9), Duration::from_secs(1), nearly] {
+        set(to);
+        encrypt(&manager, b"x").await;
+        assert_eq!(service.wraps(), 1, "{to:?}");
+    }
+    // The age of an entry that was made at the last moment cannot be told any more.
+    set(Duration::MAX);
+    encrypt(&manager, b"x").await;
+    cache.remove_expired();
+    encrypt(&manager, b"x").await;
+    set(Duration::ZERO);
+    encrypt(&manager, b"x").await;
+    // A clock that goes back makes nothing older, and an entry that was too old is gone.
+    let cache = MaterialsCache::with_clock(1, clock.clone()).unwrap();
+    let manager = self::manager(&service, &cache);
+    set(AGE * 10);
+    let old = wrapped_key(&encrypt(&manager, b"x").await);
+    set(Duration::ZERO);
+    assert_eq!(wrapped_key(&encrypt(&manager, b"x").await), old);
+    set(AGE * 11);
+    assert_ne!(wrapped_key(&encrypt(&manager, b"x").await), old);
+    assert_eq!(cache.len(), 1);
+}
+
+/// Whatever is done with a refresh: dropped, driven on the spot, or a panic.
+#[tokio::test]
+async fn any_spawner_of_refreshes_will_do() {
+    let spawners: [fn(BoxFuture<'static, ()>); 3] = [
+        drop,
+        |call| block_on(call),
+        |call| {
+            drop(call);
+            panic!("no room for one more task")
+        },
+    ];
+    for (i, spawn) in spawners.into_iter().enumerate() {
+        let clock = ManualClock::default();
+        let cache = MaterialsCache::with_clock(1, clock.clone()).unwrap();
+        let service = Service::open();
+        let manager = Arc::new(manager(&service, &cache).refresh_ahead(AGE / 2, spawn).unwrap());
+        let old = wrapped_key(&encrypt(&manager, b"x").await);
+        clock.advance(AGE / 2);
+        let again = Arc::clone(&manager);
+        let due = tokio::spawn(async move { encrypt(&again, b"x").await }).await;
+        assert_eq!(due.is_err(), i == 2);
+        let next = wrapped_key(&encrypt(&manager, b"x").await);
+        assert_eq!((next == old, service.wraps()), if i == 1 { (false, 2) } else { (true, 1) });
+        // Nobody waits for what was dropped.
+        clock.advance(AGE / 2);
+        encrypt(&manager, b"x").await;
+        assert_eq!(service.wraps(), 2 + u64::from(i == 1));
+    }
+}
+
+/// A manager below may use the same cache: it has a partition of its own.
+#[tokio::test]
+async fn one_cache_can_serve_managers_on_two_levels() {
+    let (service, cache) = (Service::open(), cache());
+    let below = manager(&service, &cache);
+    let above = CachingManager::new(below, &cache, AGE).unwrap();
+    let message = encrypt(&above, b"x").await;
+    encrypt(&above, b"x").await;
+    waxseal::decrypt(&message, &above).await.unwrap();
+    // What the one above wants to share has no length, so the one below has none of it.
+    assert_eq!((service.wraps(), service.unwraps(), cache.len()), (1, 1, 3));
 }

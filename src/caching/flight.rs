@@ -2,7 +2,9 @@
 //!
 //! Whoever waits drives it: it goes on when the one who began it is cancelled, and ends when nobody is left.
 
+use std::any::Any;
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub(super) enum Outcome<T> {
     /// Materials that must not be shared, for whoever takes them first.
     Single(Arc<Mutex<Option<T>>>),
     Failed(Arc<Error>),
+    /// With what it panicked, for whoever takes it first.
+    Panicked(Arc<Mutex<Option<Box<dyn Any + Send>>>>),
 }
 
 impl<T> Clone for Outcome<T> {
@@ -34,16 +38,22 @@ impl<T> Clone for Outcome<T> {
             Self::Entry(entry) => Self::Entry(Arc::clone(entry)),
             Self::Single(materials) => Self::Single(Arc::clone(materials)),
             Self::Failed(error) => Self::Failed(Arc::clone(error)),
+            Self::Panicked(panic) => Self::Panicked(Arc::clone(panic)),
         }
     }
 }
 
 pub(super) fn take_off<T: Cacheable>(landing: Landing<T>, call: Call<T>) -> Flight<T> {
-    let future: BoxFuture<'static, Outcome<T>> = Box::pin(async move {
+    let flight = async move {
         let result = call.await;
         landing.land(result)
+    };
+    // A shared future that panics does not wake those who wait. Nothing is used of it afterwards.
+    let flight = AssertUnwindSafe(flight).catch_unwind().map(|outcome| {
+        outcome.unwrap_or_else(|panic| Outcome::Panicked(Arc::new(Mutex::new(Some(panic)))))
     });
-    future.shared()
+    let flight: BoxFuture<'static, Outcome<T>> = Box::pin(flight);
+    flight.shared()
 }
 
 /// Where a flight ends, one way or another: no later caller joins it.

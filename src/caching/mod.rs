@@ -5,6 +5,7 @@ mod flight;
 mod identifier;
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -122,7 +123,9 @@ impl CachingManager {
     }
 
     /// Shares entries with those managers on the same cache that have the same partition id. Do it only
-    /// where they ask the same keys. Default: a random one, so that nothing is shared.
+    /// where what stands behind them is the same, keys and managers in between: an entry of one answers for
+    /// the other, whatever rules its own would have. And never give it to two of which one stands behind the
+    /// other: a call would wait for itself. Default: a random one, so that nothing is shared.
     #[must_use]
     pub fn partition(mut self, id: impl Into<String>) -> Self {
         self.partition = id.into();
@@ -228,6 +231,13 @@ impl CachingManager {
                 }
                 Outcome::Failed(error) => {
                     return Err(Arc::try_unwrap(error).unwrap_or_else(Error::Shared));
+                }
+                Outcome::Panicked(panic) => {
+                    let panic = panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if let Some(panic) = panic {
+                        resume_unwind(panic);
+                    }
+                    // It is for one of those who waited; the others call anew.
                 }
             }
             is_first = false;

@@ -137,7 +137,10 @@ pub enum KmsFailure {
     #[error("the answer is wrong: {0}")]
     WrongAnswer(String),
     /// The key is in another region than the client.
-    #[error("the key is in {key}, but the client is for {client}: use a client for {key}")]
+    #[error(
+        "the key is in {0}, but the client is for {client}: use a client for {0}",
+        Excerpt(key.as_bytes())
+    )]
     WrongRegion {
         /// Region of the key.
         key: String,
@@ -145,6 +148,6 @@ pub enum KmsFailure {
         client: String,
     },
     /// Something else, by the service's code for it, or the SDK's words.
-    #[error("{0}")]
+    #[error("{}", Excerpt(.0.as_bytes()))]
     Other(String),
 }

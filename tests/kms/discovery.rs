@@ -1,8 +1,11 @@
 //! Any key that a message names.
 
 use waxseal::kms::{DiscoveryFilter, KmsDiscoveryKeyring, KmsFailure, KmsKeyring};
-use waxseal::testing::{FakeKms, KeySpec, NewKey, Operation};
-use waxseal::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
+use waxseal::testing::{FakeKms, Fault, KeySpec, NewKey, Operation};
+use waxseal::{
+    AesKey, ApiMisuse, Attempt, EncryptedDataKey, Error, Keyring, KeyringError, MultiKeyring,
+    RawAesKeyring, UnwrapFailure, UnwrapRequest,
+};
 
 use super::{IRELAND, VIRGINIA, attempts, encrypt, failure, one_key, opens, replicated};
 
@@ -170,4 +173,82 @@ async fn every_attempt_is_told() {
         .collect();
     let wrong = KmsFailure::WrongRegion { key: IRELAND.to_owned(), client: VIRGINIA.to_owned() };
     assert_eq!(failures, [wrong, KmsFailure::Disabled]);
+}
+
+#[tokio::test]
+async fn discovery_fails_before_any_call_if_one_names_no_key() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    let good = message.header().encrypted_data_keys()[0].clone();
+    kms.clear_calls();
+    let alias = arn.replace(":key/", ":alias/");
+    for info in [&b"\xff"[..], b"", alias.as_bytes()] {
+        let bad = EncryptedDataKey::new("aws-kms", info, [0; 32]);
+        let offered = [good.clone(), bad];
+        let request = UnwrapRequest::new(message.header().suite(), message.context(), &offered);
+        for keyring in discoveries(&kms, IRELAND) {
+            let failed = keyring.unwrap(&request).await.unwrap_err();
+            let [Attempt { index: 1, failure: UnwrapFailure::Malformed(_), .. }] = &failed[..]
+            else {
+                panic!("{failed:?}");
+            };
+        }
+    }
+    assert!(kms.calls().is_empty());
+    let foreign = EncryptedDataKey::new("aws-kms-rsa", b"\xff", [0; 32]);
+    let offered = [foreign, good];
+    let request = UnwrapRequest::new(message.header().suite(), message.context(), &offered);
+    for keyring in discoveries(&kms, IRELAND) {
+        assert_eq!(keyring.unwrap(&request).await.unwrap().index(), 1);
+    }
+}
+
+/// Both kinds.
+fn discoveries(kms: &FakeKms, region: &str) -> [KmsDiscoveryKeyring; 2] {
+    let client = kms.client(region);
+    [KmsDiscoveryKeyring::new(client.clone()), KmsDiscoveryKeyring::mrk_aware(client).unwrap()]
+}
+
+#[tokio::test]
+async fn discovery_goes_on_after_a_wrong_answer() {
+    let kms = FakeKms::new();
+    let [primary, replica] = replicated(&kms);
+    let message = encrypt(&KmsKeyring::new(kms.client(VIRGINIA), &replica).unwrap()).await;
+    let good = message.header().encrypted_data_keys()[0].clone();
+    let offered = [good.clone(), good.clone(), good];
+    let request = UnwrapRequest::new(message.header().suite(), message.context(), &offered);
+    // The MRK-aware one in Ireland asks for the primary, so the key of the message is a wrong answer.
+    let [plain, _] = discoveries(&kms, VIRGINIA);
+    let [_, mrk_aware] = discoveries(&kms, IRELAND);
+    for (keyring, wrong) in [(plain, &primary), (mrk_aware, &replica)] {
+        for fault in [
+            Fault::wrong_key_id(wrong),
+            Fault::without("KeyId"),
+            Fault::plaintext_len(16),
+            Fault::plaintext_len(31),
+        ] {
+            kms.clear_calls();
+            kms.inject(fault.clone());
+            let opened = keyring.unwrap(&request).await.unwrap();
+            assert_eq!((opened.index(), kms.calls().len()), (1, 2), "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_regions_only_decrypt() {
+    let kms = FakeKms::new();
+    let clients = |region: &str| Ok(kms.client(region));
+    for multi in
+        [KmsDiscoveryKeyring::multi(&clients), KmsDiscoveryKeyring::mrk_aware_multi(&clients)]
+    {
+        let both = multi.regions([IRELAND, VIRGINIA]).build().unwrap();
+        let refused = waxseal::encrypt(b"", &both).await;
+        assert!(matches!(refused, Err(Error::ApiMisuse(_))), "{refused:?}");
+        // As the child of one that has a generator, it would promise what it cannot hold.
+        let raw = RawAesKeyring::new("tests", "a", AesKey::from([7; 32])).unwrap();
+        let refused = waxseal::encrypt(b"", &MultiKeyring::generator(raw).child(both)).await;
+        assert!(matches!(refused, Err(Error::Keyring(KeyringError::Wrap { .. }))), "{refused:?}");
+    }
+    assert!(kms.calls().is_empty());
 }

@@ -3,8 +3,8 @@
 use waxseal::kms::{KmsEcdhKeyring, KmsFailure};
 use waxseal::testing::{FakeKms, Fault, KeySpec, Operation};
 use waxseal::{
-    Attempt, EcPrivateKey, EcPublicKey, EcdhCurve, Error, KeyringError, RawEcdhKeyring,
-    UnwrapFailure, check_keyring,
+    ApiMisuse, Attempt, EcPrivateKey, EcPublicKey, EcdhCurve, EncryptedDataKey, EncryptionContext,
+    Error, Keyring, KeyringError, RawEcdhKeyring, UnwrapFailure, UnwrapRequest, check_keyring,
 };
 
 use super::{IRELAND, attempts, encrypt, failure, opens, operations, wrap_error};
@@ -167,4 +167,102 @@ async fn keys_for_something_else_are_refused() {
     let peer = EcPrivateKey::generate(EcdhCurve::P384).unwrap().public_key().unwrap();
     let refused = KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &arn, own, peer);
     assert!(matches!(refused, Err(Error::ApiMisuse(_))));
+}
+
+#[tokio::test]
+async fn an_ecdh_context_that_cannot_be_encoded_makes_no_call() {
+    let kms = FakeKms::new();
+    let (arn, own) = key_pair(&kms, KeySpec::EccP256).await;
+    let peer = EcPrivateKey::generate(EcdhCurve::P256).unwrap().public_key().unwrap();
+    let client = kms.client(IRELAND);
+    let keyring =
+        KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &arn, own, peer).unwrap();
+    let message = encrypt(&keyring).await;
+    kms.clear_calls();
+    let long = EncryptionContext::from([("k", &*"v".repeat(65_536))]);
+    let refused = waxseal::encrypt(b"", &keyring).context(long.clone()).await;
+    assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Context(_)))), "{refused:?}");
+    let offered = message.header().encrypted_data_keys();
+    let request = UnwrapRequest::new(message.header().suite(), &long, offered);
+    let failed = keyring.unwrap(&request).await.unwrap_err();
+    assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::Other(_), .. }]));
+    assert!(kms.calls().is_empty());
+}
+
+#[tokio::test]
+async fn kms_ecdh_tries_its_own_in_order() {
+    let kms = FakeKms::new();
+    let (arn, own) = key_pair(&kms, KeySpec::EccP256).await;
+    let anyone = RawEcdhKeyring::ephemeral_private_key_to_static_public_key(copy(&own));
+    let message = encrypt(&anyone).await;
+    let good = message.header().encrypted_data_keys()[0].clone();
+    let with =
+        |ciphertext: &[u8]| EncryptedDataKey::new("raw-ecdh", good.provider_info(), ciphertext);
+    let mut changed = good.ciphertext().to_vec();
+    changed[70] ^= 1;
+    let client = kms.client(IRELAND);
+    let keyring = KmsEcdhKeyring::kms_public_key_discovery(client, &arn, own).unwrap();
+    let unwrap = async |offered: &[EncryptedDataKey]| {
+        let request = UnwrapRequest::new(message.header().suite(), message.context(), offered);
+        keyring.unwrap(&request).await.map(|unwrapped| unwrapped.index())
+    };
+    let offered = [with(b"short"), with(&changed), good.clone(), good.clone(), good.clone()];
+    kms.inject(Fault::refused("AccessDeniedException", "no").on(Operation::DeriveSharedSecret));
+    assert_eq!(unwrap(&offered).await.unwrap(), 2);
+    assert_eq!(kms.calls().len(), 3, "no more than needed");
+    let failed = unwrap(&offered[..2]).await.unwrap_err();
+    let [Attempt { index: 0, failure: UnwrapFailure::Malformed(_), .. }, second] = &failed[..]
+    else {
+        panic!("{failed:?}");
+    };
+    assert!(matches!(second, Attempt { index: 1, failure: UnwrapFailure::Unauthentic, .. }));
+    // One that is for its key under another provider id is not its own.
+    let foreign = EncryptedDataKey::new("aws-kms", good.provider_info(), good.ciphertext());
+    assert!(unwrap(&[foreign]).await.unwrap_err().is_empty());
+}
+
+#[tokio::test]
+async fn a_sender_that_is_no_point_makes_no_call() {
+    let kms = FakeKms::new();
+    let (arn, own) = key_pair(&kms, KeySpec::EccP256).await;
+    let anyone = RawEcdhKeyring::ephemeral_private_key_to_static_public_key(copy(&own));
+    let message = encrypt(&anyone).await;
+    let good = message.header().encrypted_data_keys()[0].clone();
+    // Version, length and 33 bytes of the recipient's key.
+    let recipient = &good.provider_info()[..1 + 4 + 33];
+    let client = kms.client(IRELAND);
+    let keyring = KmsEcdhKeyring::kms_public_key_discovery(client, &arn, own).unwrap();
+    for sender in [&[][..], &[0], &[0; 33], &[[2].as_slice(), &[0xff; 32]].concat(), &[7; 65_000]] {
+        let len = u32::try_from(sender.len()).unwrap().to_be_bytes();
+        let info = [recipient, &len, sender].concat();
+        let offered = [EncryptedDataKey::new("aws-kms-ecdh", info, good.ciphertext())];
+        let request = UnwrapRequest::new(message.header().suite(), message.context(), &offered);
+        let failed = keyring.unwrap(&request).await.unwrap_err();
+        assert!(matches!(failed[..], [Attempt { failure: UnwrapFailure::Malformed(_), .. }]));
+    }
+    assert!(kms.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_public_key_that_cannot_be_had_is_told() {
+    let kms = FakeKms::new();
+    let arn = kms.create_key(IRELAND, KeySpec::EccP256).unwrap();
+    let other = kms.create_key(IRELAND, KeySpec::EccP256).unwrap();
+    let client = kms.client(IRELAND);
+    for fault in [
+        Fault::refused("AccessDeniedException", "no"),
+        Fault::wrong_key_id(other),
+        Fault::without("KeyId"),
+        Fault::without("KeyUsage"),
+        Fault::truncated(),
+    ] {
+        kms.inject(fault.clone());
+        let fetched = KmsEcdhKeyring::fetch_public_key(&client, &arn, &[]).await;
+        let Err(Error::Keyring(KeyringError::Kms { .. })) = fetched else {
+            panic!("{fetched:?} after {fault:?}");
+        };
+    }
+    kms.inject(Fault::without("PublicKey"));
+    let fetched = KmsEcdhKeyring::fetch_public_key(&client, &arn, &[]).await;
+    assert!(matches!(fetched, Err(Error::ApiMisuse(_))), "{fetched:?}");
 }

@@ -5,6 +5,7 @@
 mod discovery;
 mod ecdh;
 mod failures;
+mod hostile;
 mod multi;
 mod rsa;
 mod strict;

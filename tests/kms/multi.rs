@@ -157,3 +157,18 @@ fn two_replicas_of_one_key_are_refused() {
     // Who is not MRK-aware takes each for itself.
     assert!(KmsKeyring::multi(&clients).generator(&primary).child(&replica).build().is_ok());
 }
+
+#[test]
+fn what_is_not_replicated_can_be_there_twice() {
+    let (kms, [first, second], _) = two_regions();
+    let clients = RegionalKmsClients::like(kms.client(IRELAND));
+    let multi = || KmsKeyring::mrk_aware_multi(&clients);
+    assert!(multi().generator(&first).child(&second).child(&first).build().is_ok());
+    let ([one, _], [other, _]) = (replicated(&kms), replicated(&kms));
+    assert!(multi().generator(&one).child(&first).child(&other).child(&first).build().is_ok());
+    // An alias is no multi-Region key, whatever its name.
+    let alias = "arn:aws:kms:eu-west-1:111122223333:alias/mrk-1";
+    assert!(multi().generator(alias).child(alias).build().is_ok());
+    // Nor is it of use to have exactly the same one twice.
+    assert!(multi().generator(&one).child(&one).build().is_err());
+}

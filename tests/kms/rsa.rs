@@ -1,10 +1,17 @@
 //! RSA key pairs whose private half AWS KMS keeps.
 
+use std::sync::Mutex;
+
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::EncryptionAlgorithmSpec;
+use sha2::{Digest, Sha384};
 use waxseal::kms::{KmsFailure, KmsRsaKeyring};
 use waxseal::testing::{FakeKms, Fault, KeySpec, NewKey, Operation};
 use waxseal::{
-    AlgorithmSuite, ApiMisuse, Attempt, Encrypted, EncryptedDataKey, Error, Keyring, KeyringError,
-    RsaPadding, RsaPrivateKey, RsaPublicKey, UnwrapFailure, UnwrapRequest,
+    AesKey, AlgorithmSuite, ApiMisuse, Attempt, BoxFuture, CommitmentPolicy, Encrypted,
+    EncryptedDataKey, EncryptionMaterials, Error, Keyring, KeyringError, MultiKeyring, Policy,
+    RawAesKeyring, RsaPadding, RsaPrivateKey, RsaPublicKey, UnwrapFailure, UnwrapRequest,
+    UnwrappedDataKey,
 };
 
 use super::{IRELAND, PLAINTEXT, attempts, failure, opens, operations};
@@ -181,4 +188,120 @@ fn what_could_never_decrypt_is_refused() {
         let refused = KmsRsaKeyring::new(kms.client(IRELAND), name, PADDINGS[1]);
         assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Kms(_)))), "{name}");
     }
+}
+
+/// Gives away what another keyring made.
+#[derive(Debug)]
+struct Leak(KmsRsaKeyring, Mutex<Vec<u8>>);
+
+impl Keyring for Leak {
+    fn wrap<'a>(
+        &'a self,
+        materials: &'a mut EncryptionMaterials,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.0.wrap(materials).await?;
+            *self.1.lock().unwrap() = materials.data_key().unwrap().expose().to_vec();
+            Ok(())
+        })
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
+        self.0.unwrap(request)
+    }
+}
+
+#[tokio::test]
+async fn an_rsa_data_key_is_wrapped_as_the_specification_says() {
+    let (kms, arn, pem) = key_pair();
+    for (padding, algorithm) in PADDINGS
+        .into_iter()
+        .zip([EncryptionAlgorithmSpec::RsaesOaepSha1, EncryptionAlgorithmSpec::RsaesOaepSha256])
+    {
+        for (suite, len) in [(SUITE, 32), (AlgorithmSuite::Aes128GcmIv12Tag16HkdfSha256, 16)] {
+            let keyring = KmsRsaKeyring::public(&arn, padding, public(&pem)).unwrap();
+            let leak = Leak(keyring, Mutex::default());
+            let policy = match suite.commits() {
+                true => Policy::default(),
+                false => Policy::default().commitment(CommitmentPolicy::ForbidEncryptAllowDecrypt),
+            };
+            let message = waxseal::encrypt(PLAINTEXT, &leak)
+                .context([("tenant", "42"), ("a", "")])
+                .suite(suite)
+                .policy(policy)
+                .await
+                .unwrap();
+            let ciphertext = message.header().encrypted_data_keys()[0].ciphertext();
+            let opened = kms
+                .client(IRELAND)
+                .decrypt()
+                .key_id(&arn)
+                .encryption_algorithm(algorithm.clone())
+                .ciphertext_blob(Blob::new(ciphertext))
+                .send()
+                .await
+                .unwrap();
+            let opened = opened.plaintext().unwrap().as_ref();
+            let (digest, data_key) = opened.split_at(48);
+            // Two pairs, sorted, each key and value behind its length.
+            let context = b"\0\x02\0\x01a\0\0\0\x06tenant\0\x0242";
+            assert_eq!(digest, &Sha384::digest(context)[..]);
+            assert_eq!((data_key, data_key.len()), (&leak.1.lock().unwrap()[..], len));
+        }
+    }
+}
+
+#[tokio::test]
+async fn rsa_wraps_the_data_key_that_is_there() {
+    let (kms, arn, pem) = key_pair();
+    let raw = RawAesKeyring::new("tests", "a", AesKey::from([7; 32])).unwrap();
+    let rsa = KmsRsaKeyring::public(&arn, PADDINGS[1], public(&pem)).unwrap();
+    let both = MultiKeyring::generator(raw).child(rsa);
+    let message = waxseal::encrypt(PLAINTEXT, &both).context([("tenant", "42")]).suite(SUITE);
+    let message = message.await.unwrap();
+    let reader = KmsRsaKeyring::new(kms.client(IRELAND), &arn, PADDINGS[1]).unwrap();
+    opens(&reader, &message).await;
+    let raw = RawAesKeyring::new("tests", "a", AesKey::from([7; 32])).unwrap();
+    opens(&raw, &message).await;
+}
+
+#[tokio::test]
+async fn rsa_keys_of_others_are_not_asked_for() {
+    let (kms, arn, pem) = key_pair();
+    let message = encrypt(&KmsRsaKeyring::public(&arn, PADDINGS[1], public(&pem)).unwrap()).await;
+    let other = kms.create_key(IRELAND, KeySpec::Rsa2048).unwrap();
+    let other = KmsRsaKeyring::new(kms.client(IRELAND), &other, PADDINGS[1]).unwrap();
+    assert!(attempts(&other, &message).await.is_empty());
+    // The same id in another region is another key, unless it is a multi-Region key.
+    let there = arn.replace(IRELAND, super::VIRGINIA);
+    let there = KmsRsaKeyring::new(kms.client(super::VIRGINIA), &there, PADDINGS[1]).unwrap();
+    assert!(attempts(&there, &message).await.is_empty());
+    assert!(kms.calls().is_empty());
+}
+
+#[tokio::test]
+async fn rsa_tries_its_own_in_order() {
+    let (kms, arn, pem) = key_pair();
+    let client = kms.client(IRELAND);
+    let keyring = KmsRsaKeyring::new(client, &arn, PADDINGS[1]).unwrap().public_key(public(&pem));
+    let message = encrypt(&keyring).await;
+    let elsewhere = waxseal::encrypt(b"", &keyring).suite(SUITE).await.unwrap();
+    let good = message.header().encrypted_data_keys()[0].clone();
+    // Of another context.
+    let bound = elsewhere.header().encrypted_data_keys()[0].clone();
+    let damaged = EncryptedDataKey::new("aws-kms-rsa", arn.as_bytes(), [1; 256]);
+    let offered = [damaged.clone(), bound.clone(), good.clone(), good];
+    let request = UnwrapRequest::new(SUITE, message.context(), &offered);
+    assert_eq!(keyring.unwrap(&request).await.unwrap().index(), 2);
+    assert_eq!(kms.calls().len(), 3);
+    let offered = [damaged, bound];
+    let failed = keyring.unwrap(&UnwrapRequest::new(SUITE, message.context(), &offered)).await;
+    let failed = failed.unwrap_err();
+    let [Attempt { index: 0, failure: UnwrapFailure::Kms(_), .. }, second] = &failed[..] else {
+        panic!("{failed:?}");
+    };
+    assert!(matches!(second, Attempt { index: 1, failure: UnwrapFailure::Unauthentic, .. }));
 }

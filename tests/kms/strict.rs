@@ -1,10 +1,13 @@
 //! One key, known by name.
 
-use waxseal::kms::{KmsFailure, KmsKeyring};
+use std::sync::Mutex;
+
+use waxseal::kms::{KmsEcdhKeyring, KmsFailure, KmsKeyring};
 use waxseal::testing::{FakeKms, Fault, KeySpec, NewKey, Operation};
 use waxseal::{
-    AesKey, ApiMisuse, Attempt, EncryptedDataKey, EncryptionContext, Error, Keyring, MultiKeyring,
-    RawAesKeyring, UnwrapFailure, UnwrapRequest, check_keyring,
+    AesKey, ApiMisuse, Attempt, BoxFuture, EcPrivateKey, EcdhCurve, EncryptedDataKey,
+    EncryptionContext, EncryptionMaterials, Error, Keyring, MultiKeyring, RawAesKeyring,
+    UnwrapFailure, UnwrapRequest, UnwrappedDataKey, check_keyring,
 };
 
 use super::{
@@ -266,4 +269,80 @@ async fn old_messages_open_after_a_rotation() {
     opens(&keyring, &message).await;
     let message = encrypt(&keyring).await;
     opens(&keyring, &message).await;
+}
+
+/// Has another keyring wrap and looks at what it leaves.
+#[derive(Debug)]
+struct Watch<K> {
+    keyring: K,
+    with_data_key: bool,
+    left: Mutex<Vec<(bool, usize)>>,
+}
+
+impl<K: Keyring> Keyring for Watch<K> {
+    fn wrap<'a>(
+        &'a self,
+        materials: &'a mut EncryptionMaterials,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if self.with_data_key {
+                materials.data_key_or_generate()?;
+            }
+            let result = self.keyring.wrap(materials).await;
+            let left = (materials.data_key().is_some(), materials.encrypted_data_keys().len());
+            self.left.lock().unwrap().push(left);
+            result
+        })
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<UnwrappedDataKey, Vec<Attempt>>> {
+        self.keyring.unwrap(request)
+    }
+}
+
+#[tokio::test]
+async fn what_fails_leaves_the_materials_alone() {
+    let (kms, arn, symmetric) = one_key();
+    let curve = kms.create_key(IRELAND, KeySpec::EccP256).unwrap();
+    let client = kms.client(IRELAND);
+    let own = KmsEcdhKeyring::fetch_public_key(&client, &curve, &[]).await.unwrap();
+    let peer = EcPrivateKey::generate(EcdhCurve::P256).unwrap().public_key().unwrap();
+    let ecdh =
+        KmsEcdhKeyring::kms_private_key_to_static_public_key(client, &curve, own, peer).unwrap();
+    let mrk_aware = KmsKeyring::mrk_aware(kms.client(IRELAND), &arn).unwrap();
+    let keyrings: [Box<dyn Keyring>; 3] =
+        [Box::new(symmetric), Box::new(mrk_aware), Box::new(ecdh)];
+    for keyring in keyrings {
+        let mut watch = Watch { keyring, with_data_key: false, left: Mutex::default() };
+        for with_data_key in [false, true] {
+            watch.with_data_key = with_data_key;
+            for fault in [
+                Fault::refused("AccessDeniedException", "no"),
+                Fault::truncated(),
+                Fault::wrong_key_id("arn:aws:kms:eu-west-1:1:key/other"),
+                Fault::without("KeyId"),
+            ] {
+                kms.inject(fault.clone());
+                wrap_error(&watch).await;
+                let left = watch.left.lock().unwrap().pop();
+                assert_eq!(left, Some((with_data_key, 0)), "{:?} after {fault:?}", watch.keyring);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_opens_ends_the_search() {
+    let (kms, _, keyring) = one_key();
+    let message = waxseal::encrypt(b"", &keyring)
+        .suite(waxseal::AlgorithmSuite::Aes256GcmHkdfSha512CommitKey)
+        .await
+        .unwrap();
+    let good = message.header().encrypted_data_keys()[0].clone();
+    kms.clear_calls();
+    assert_eq!(unwrap(&keyring, &[good.clone(), good.clone(), good]).await.unwrap(), 0);
+    assert_eq!(kms.calls().len(), 1);
 }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::arn::{KeyId, KmsArn};
 use crate::context::EncryptionContext;
 use crate::crypto::{CryptoError, EcdhPublicKey};
-use crate::error::{FailedCall, KmsError, KmsFailure};
+use crate::error::{Excerpt, FailedCall, KmsError, KmsFailure};
 use crate::message::EncryptedDataKey;
 use crate::secret::DataKey;
 
@@ -207,7 +207,9 @@ impl Call<'_> {
     fn check_key(&self, answered: Option<String>) -> Result<(), KmsError> {
         match answered {
             Some(key) if key == self.key => Ok(()),
-            Some(key) => Err(self.wrong(format!("it is about the key `{}`", key.escape_debug()))),
+            Some(key) => {
+                Err(self.wrong(format!("it is about the key `{}`", Excerpt(key.as_bytes()))))
+            }
             None => Err(self.wrong("it names no key")),
         }
     }
@@ -220,7 +222,7 @@ impl Call<'_> {
         }
         let text = answered.ok_or_else(|| self.wrong("it names no key"))?;
         KmsArn::of_key(text.as_bytes())
-            .map_err(|_| self.wrong(format!("`{}` is no key ARN", text.escape_debug())))
+            .map_err(|_| self.wrong(format!("`{}` is no key ARN", Excerpt(text.as_bytes()))))
     }
 
     fn encrypted_data_key(
