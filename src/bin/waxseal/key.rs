@@ -37,6 +37,7 @@ pub(crate) enum Use {
 }
 
 /// What reading a key takes and gives besides the key.
+#[cfg_attr(not(feature = "kms"), expect(dead_code, reason = "only AWS KMS has to wait"))]
 pub(crate) struct Loader<'a> {
     pub(crate) to: Use,
     pub(crate) waiter: &'a Waiter,

@@ -71,6 +71,7 @@ impl Parameter {
         self.values.pop()
     }
 
+    #[cfg_attr(not(feature = "kms"), expect(dead_code, reason = "only AWS KMS takes several"))]
     pub(crate) fn all(self) -> Vec<String> {
         self.values
     }
