@@ -163,11 +163,11 @@ def main():
 
 
 def build():
-    """Builds the command line and the two examples, and gives the path of the first."""
-    examples = [part for name in ("fake_kms_server", "required_context") for part in ("--example", name)]
-    subprocess.run(
-        ["cargo", "build", "--features", "cli,testing", "--bin", "waxseal", *examples], cwd=workers.ROOT, check=True
-    )
+    """Builds the command line and two examples, with the features of `.ci/run`, and gives the path of the first."""
+    command = ["cargo", "build", "--features", "cli,testing,tokio,tracing", "--bin", "waxseal"]
+    for name in ("fake_kms_server", "required_context"):
+        command += ["--example", name]
+    subprocess.run(command, cwd=workers.ROOT, check=True)
     return workers.TARGET.parent / "debug" / "waxseal"
 
 
