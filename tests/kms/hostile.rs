@@ -266,7 +266,8 @@ async fn errors_hold_no_secret() {
         if let Err(error) = waxseal::encrypt(b"", &keyring).await {
             assert_no_secret(&told_error(&error));
         }
-        for keyring in [&keyring as &dyn Keyring, &discovery] {
+        let keyrings: [&dyn Keyring; 2] = [&keyring, &discovery];
+        for keyring in keyrings {
             if let Err(error) = waxseal::decrypt(&message, keyring).await {
                 assert_no_secret(&told_error(&error));
                 let Error::Keyring(KeyringError::NoDataKey { attempts, .. }) = &error else {
