@@ -189,6 +189,8 @@ mod tests {
         let (one, two) = ([edk("a")], [edk("a"), edk("b")]);
         let reversed = [edk("b"), edk("a")];
         let moved = [EncryptedDataKey::new("pa", "", b"wrapped")];
+        // All that differs where AWS KMS wrapped two data keys with one key.
+        let rewrapped = [EncryptedDataKey::new("p", "a", b"wrapped again")];
         let base = DecryptionRequest {
             suite: AlgorithmSuite::Aes256GcmHkdfSha512CommitKey,
             context: &none,
@@ -207,6 +209,7 @@ mod tests {
             DecryptionRequest { encrypted_data_keys: &two, ..base.clone() },
             DecryptionRequest { encrypted_data_keys: &reversed, ..base.clone() },
             DecryptionRequest { encrypted_data_keys: &moved, ..base.clone() },
+            DecryptionRequest { encrypted_data_keys: &rewrapped, ..base.clone() },
             DecryptionRequest { policy: &lax, ..base },
         ];
         let ids: HashSet<_> = requests

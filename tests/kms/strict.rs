@@ -1,13 +1,14 @@
 //! One key, known by name.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use waxseal::kms::{KmsEcdhKeyring, KmsFailure, KmsKeyring};
 use waxseal::testing::{FakeKms, Fault, KeySpec, NewKey, Operation};
 use waxseal::{
-    AesKey, ApiMisuse, Attempt, BoxFuture, EcPrivateKey, EcdhCurve, EncryptedDataKey,
-    EncryptionContext, EncryptionMaterials, Error, Keyring, MultiKeyring, RawAesKeyring,
-    UnwrapFailure, UnwrapRequest, UnwrappedDataKey, check_keyring,
+    AesKey, ApiMisuse, Attempt, BoxFuture, CachingManager, EcPrivateKey, EcdhCurve,
+    EncryptedDataKey, EncryptionContext, EncryptionMaterials, Error, Keyring, MaterialsCache,
+    MultiKeyring, RawAesKeyring, UnwrapFailure, UnwrapRequest, UnwrappedDataKey, check_keyring,
 };
 
 use super::{
@@ -345,4 +346,20 @@ async fn what_opens_ends_the_search() {
     kms.clear_calls();
     assert_eq!(unwrap(&keyring, &[good.clone(), good.clone(), good]).await.unwrap(), 0);
     assert_eq!(kms.calls().len(), 1);
+}
+
+/// Their encrypted data keys differ in nothing but the ciphertext.
+#[tokio::test]
+async fn a_cache_tells_messages_of_one_key_apart() {
+    let (kms, _, keyring) = one_key();
+    let suite = waxseal::AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+    let cache = MaterialsCache::new(10).unwrap();
+    let manager = CachingManager::new(keyring.clone(), &cache, Duration::from_secs(60)).unwrap();
+    for _ in 0..3 {
+        let message = waxseal::encrypt(b"x", &keyring).suite(suite).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(waxseal::decrypt(&message, &manager).await.unwrap().plaintext(), b"x");
+        }
+    }
+    assert_eq!((kms.count(Operation::Decrypt), cache.stats().hits), (3, 3));
 }
