@@ -15,7 +15,9 @@ use crate::materials::{BoxFuture, EncryptionMaterials, UnwrapRequest, UnwrappedD
 /// Unwraps data keys with whatever AWS KMS key the message names; never encrypts.
 ///
 /// The message, which nobody has authenticated yet, chooses the key. Say with a [`DiscoveryFilter`]
-/// whose keys may be asked.
+/// whose keys may be asked: without one, a stranger's message opens with the stranger's key, whose records
+/// then show who opened it. Each encrypted data key may cost a call, in each region;
+/// [`Policy::max_encrypted_data_keys`](crate::Policy::max_encrypted_data_keys) limits them.
 ///
 /// ```no_run
 /// use waxseal::kms::{DiscoveryFilter, KmsDiscoveryKeyring};
