@@ -30,7 +30,7 @@
 
 use crate::error::{Error, UnwrapFailure};
 #[cfg(feature = "kms")]
-use crate::error::{KmsError, KmsFailure};
+use crate::error::{KeyringError, KmsError, KmsFailure};
 
 /// When an operation began.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +139,8 @@ impl Failure for Error {
             Self::Backend(_) => "backend",
             Self::Io(_) => "io",
             Self::InvalidMessage(_) => "invalid message",
+            #[cfg(feature = "kms")]
+            Self::Keyring(KeyringError::Kms { failure, .. }) => failure.kind(),
             Self::Keyring(_) => "keyring",
             Self::Policy(_) => "policy",
             Self::Shared(_) => "shared",

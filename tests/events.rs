@@ -138,6 +138,67 @@ fn each_failure_is_told_and_attempts_are_counted() {
     assert_eq!(told[0].level, Level::WARN);
 }
 
+/// One event for each record that CloudTrail has, and one for each wrapping that it does not see.
+#[cfg(feature = "testing")]
+#[test]
+fn calls_to_aws_kms_are_told() {
+    use waxseal::kms::{KmsDiscoveryKeyring, KmsEcdhKeyring, KmsKeyring, KmsRsaKeyring};
+    use waxseal::testing::{FakeKms, KeySpec, NewKey, Operation};
+    use waxseal::{AlgorithmSuite, EcPrivateKey, EcdhCurve, MultiKeyring};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let kms = FakeKms::new();
+    let client = kms.client("eu-west-1");
+    let multi_region = NewKey::new(KeySpec::Symmetric).multi_region();
+    let primary = kms.create_key("us-east-1", multi_region).unwrap();
+    let replica = kms.replicate(&primary, "eu-west-1").unwrap();
+    let [rsa, curve] =
+        [KeySpec::Rsa2048, KeySpec::EccP256].map(|spec| kms.create_key("eu-west-1", spec).unwrap());
+    kms.create_alias("eu-west-1", "alias/x", &replica).unwrap();
+    let public = KmsRsaKeyring::fetch_public_key(&client, &rsa, &[]);
+    let public = runtime.block_on(public).unwrap();
+    let rsa_keyring = KmsRsaKeyring::new(client.clone(), &rsa, RsaPadding::OaepSha256).unwrap();
+    let own = runtime.block_on(KmsEcdhKeyring::fetch_public_key(&client, &curve, &[])).unwrap();
+    let peer = EcPrivateKey::generate(EcdhCurve::P256).unwrap().public_key().unwrap();
+    let ecdh =
+        KmsEcdhKeyring::kms_private_key_to_static_public_key(client.clone(), &curve, own, peer);
+    let all = MultiKeyring::generator(KmsKeyring::new(client.clone(), "alias/x").unwrap())
+        .child(rsa_keyring.public_key(public))
+        .child(ecdh.unwrap())
+        .child(KmsKeyring::new(kms.client("us-east-1"), &primary).unwrap());
+    let discovery = KmsDiscoveryKeyring::mrk_aware(client).unwrap();
+
+    let told = listen(|| {
+        runtime.block_on(async {
+            let message = waxseal::encrypt(b"x", &all)
+                .suite(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey)
+                .await
+                .unwrap();
+            waxseal::decrypt(&message, &discovery).await.unwrap();
+            kms.deny(&replica, Operation::Decrypt).unwrap();
+            waxseal::decrypt(&message, &discovery).await.unwrap_err();
+            kms.disable(&replica).unwrap();
+            waxseal::encrypt(b"x", &all).await.unwrap_err();
+        });
+    });
+    let what: Vec<_> = told.iter().map(Told::what).collect();
+    assert_eq!(
+        what,
+        [
+            // The alias is told as the key that it stood for.
+            ["generate", "aws-kms", &replica, "ok"],
+            ["wrap", "aws-kms-rsa", &rsa, "ok"],
+            ["wrap", "aws-kms-ecdh", &curve, "ok"],
+            ["wrap", "aws-kms", &primary, "ok"],
+            ["unwrap", "aws-kms", &replica, "ok"],
+            // Both name replicas of one key, and the one here was asked twice.
+            ["unwrap", "aws-kms", &replica, "access denied"],
+            ["unwrap", "aws-kms", &replica, "access denied"],
+            ["generate", "aws-kms", "alias/x", "disabled"],
+        ]
+    );
+}
+
 #[test]
 fn what_a_cache_had_is_told_as_such() {
     let cache = MaterialsCache::new(10).unwrap();

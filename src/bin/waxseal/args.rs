@@ -197,7 +197,8 @@ pub(crate) struct Inspect {
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   waxseal encrypt -k raw-aes:namespace=app,name=key-1,file=key -i a.tar -o a.sealed
-  waxseal decrypt -k raw-aes:namespace=app,name=key-1,file=key -i a.sealed -o a.tar";
+  waxseal decrypt -k raw-aes:namespace=app,name=key-1,file=key -i a.sealed -o a.tar
+  waxseal encrypt -k kms:key=arn:aws:kms:REGION:ACCOUNT:key/ID -r -i in -o out";
 
 pub(crate) const KEYS: &str = "\
 KEY is one of
