@@ -112,6 +112,16 @@ fn endpoint_and_profile_can_be_in_the_key() {
 }
 
 #[test]
+fn a_profile_that_is_named_is_the_one_used() {
+    let world = World::new();
+    let arn = world.key(IRELAND, KeySpec::Symmetric);
+    // There are credentials in the environment, but these are not the ones that were asked for.
+    let key = format!("kms:key={arn},profile=team");
+    world.run(&["encrypt", "-k", &key, "-i", "in", "-o", "out"]).refuses(4, "no valid credentials");
+    assert!(world.kms.calls().is_empty());
+}
+
+#[test]
 fn an_alias_encrypts_and_the_arn_decrypts() {
     let world = World::new();
     let arn = world.key(IRELAND, KeySpec::Symmetric);

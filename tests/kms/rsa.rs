@@ -79,7 +79,8 @@ async fn only_rsa_keys_give_rsa_public_keys() {
     let kms = FakeKms::new();
     let symmetric = kms.create_key(IRELAND, KeySpec::Symmetric).unwrap();
     let fetched = KmsRsaKeyring::fetch_public_key(&kms.client(IRELAND), &symmetric, &[]).await;
-    assert!(matches!(fetched, Err(Error::Keyring(KeyringError::Kms { .. }))), "{fetched:?}");
+    let Err(Error::Keyring(KeyringError::Kms { failure, .. })) = fetched else { panic!() };
+    assert_eq!(failure.failure(), &KmsFailure::KeyUsage);
     let curve = kms.create_key(IRELAND, KeySpec::EccP256).unwrap();
     let fetched = KmsRsaKeyring::fetch_public_key(&kms.client(IRELAND), &curve, &[]).await;
     let Err(Error::Keyring(KeyringError::Kms { failure, .. })) = fetched else { panic!() };

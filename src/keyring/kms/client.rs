@@ -287,7 +287,7 @@ impl Call<'_> {
             "IncorrectKeyException" => KmsFailure::IncorrectKey,
             "InvalidCiphertextException" => KmsFailure::ContextMismatch,
             "InvalidGrantTokenException" | "InvalidGrantIdException" => KmsFailure::GrantToken,
-            "InvalidKeyUsageException" => KmsFailure::KeyUsage,
+            "InvalidKeyUsageException" | "UnsupportedOperationException" => KmsFailure::KeyUsage,
             "KMSInvalidStateException" if message.contains("pending deletion") => {
                 KmsFailure::PendingDeletion
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::{Builder, Region};
@@ -224,7 +225,9 @@ impl Service {
         let mut config = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
         if let Some(profile) = profile {
-            config = config.profile_name(profile);
+            // Who names a profile does not mean what else is in the environment.
+            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
+            config = config.profile_name(profile).credentials_provider(credentials.build());
         }
         if let Some(region) = region.clone().or(key_region) {
             config = config.region(Region::new(region));
