@@ -70,6 +70,8 @@ mod materials;
 mod message;
 mod output;
 mod policy;
+#[cfg(feature = "s3-format")]
+pub mod s3;
 mod secret;
 mod suite;
 #[cfg(feature = "testing")]
@@ -91,6 +93,8 @@ pub use error::{
     ApiMisuse, Attempt, ContextError, Error, InvalidMessage, IoFailure, KeyringError, Malformed,
     PolicyError, Stage, UnwrapFailure, ValueError,
 };
+#[cfg(feature = "s3-format")]
+pub use error::ObjectError;
 pub use frames::{FrameOpener, FrameSealer};
 pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, inspect_reader};
 #[doc(hidden)]

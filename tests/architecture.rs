@@ -28,14 +28,15 @@ const LEVELS: &[(&str, u8)] = &[
     ("unlock", 10),
     ("api", 11),
     ("io", 12),
-    ("fuzzing", 13),
-    ("lib", 14),
+    ("s3", 13),
+    ("fuzzing", 14),
+    ("lib", 15),
 ];
 
 /// A word that only some modules may hold, and why.
 const ONLY: &[(&str, &[&str])] = &[
-    ("std::io", &["io", "error", "api", "bin"]),
-    ("tokio::io::", &["io"]),
+    ("std::io", &["io", "error", "api", "s3", "bin"]),
+    ("tokio::io::", &["io", "s3"]),
     ("aws_lc_rs", &["crypto"]),
     ("aes_gcm::", &["crypto"]),
     ("p384::", &["crypto"]),
@@ -46,14 +47,14 @@ const ONLY: &[(&str, &[&str])] = &[
     ("hkdf::", &["crypto"]),
     ("sha2::", &["crypto"]),
     ("getrandom", &["crypto"]),
-    ("aws_sdk", &["keyring", "testing", "bin"]),
+    ("aws_sdk", &["keyring", "s3", "testing", "bin"]),
     ("aws_config", &["keyring", "bin"]),
     ("aws_credential_types", &["keyring"]),
-    ("aws_smithy", &["testing"]),
+    ("aws_smithy", &["s3", "testing"]),
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),
-    ("futures_util", &["caching"]),
+    ("futures_util", &["caching", "s3"]),
     ("std::thread", &["bin"]),
     ("std::fs", &["bin"]),
 ];

@@ -148,7 +148,7 @@ pub enum Malformed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The unframed body.
+    /// The unframed body, or the content of an object in S3.
     Body,
     /// The key commitment.
     Commitment,

@@ -8,6 +8,8 @@ mod invalid;
 mod keyring;
 #[cfg(feature = "kms")]
 mod kms;
+#[cfg(feature = "s3-format")]
+mod object;
 mod policy;
 
 use std::io;
@@ -20,6 +22,8 @@ pub use keyring::{Attempt, KeyringError, UnwrapFailure};
 pub(crate) use kms::FailedCall;
 #[cfg(feature = "kms")]
 pub use kms::{KmsError, KmsFailure};
+#[cfg(feature = "s3-format")]
+pub use object::ObjectError;
 pub use policy::PolicyError;
 
 /// Any failure of this crate.
@@ -52,6 +56,10 @@ pub enum Error {
     /// No data key could be had.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// An object of Amazon S3 is not as its format has it.
+    #[cfg(feature = "s3-format")]
+    #[error(transparent)]
+    Object(#[from] ObjectError),
     /// Valid, but not allowed; names the setting that would allow it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -126,6 +134,8 @@ impl From<Error> for io::Error {
             Error::InvalidMessage(_) | Error::Unauthentic(_) | Error::Value(_) => {
                 io::ErrorKind::InvalidData
             }
+            #[cfg(feature = "s3-format")]
+            Error::Object(_) => io::ErrorKind::InvalidData,
             Error::Policy(_) | Error::Keyring(_) => io::ErrorKind::PermissionDenied,
             Error::ApiMisuse(_) => io::ErrorKind::InvalidInput,
             Error::Backend(_) | Error::Shared(_) => io::ErrorKind::Other,

@@ -48,6 +48,13 @@ pub enum PolicyError {
         /// The key.
         key: String,
     },
+    /// An object was encrypted with a pair in its encryption context that the caller did not give.
+    #[cfg(feature = "s3-format")]
+    #[error("the object has `{}` in its encryption context, so it has to be given", Excerpt(.key.as_bytes()))]
+    ContextUnexpected {
+        /// The key.
+        key: String,
+    },
     /// A frame, or the unframed body, is longer than the limit.
     #[error("frames of {found} bytes are longer than `max_frame_len` = {limit}")]
     FrameLen {
@@ -61,6 +68,26 @@ pub enum PolicyError {
     HeaderLen {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// The content of an object is encrypted in a way that does not authenticate it.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the content is encrypted with {suite}, which does not authenticate it; \
+         `legacy_unauthenticated_modes` would allow that"
+    )]
+    LegacyContent {
+        /// The suite.
+        suite: &'static str,
+    },
+    /// The data key of an object is wrapped in a way that is only kept for old objects.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the data key is wrapped with {algorithm}, which is only for old objects; \
+         `legacy_wrapping_algorithms` would allow that"
+    )]
+    LegacyWrapping {
+        /// The wrapping algorithm.
+        algorithm: &'static str,
     },
     /// The message is signed, and signed messages may not be streamed.
     #[error(

@@ -1,0 +1,76 @@
+//! Objects in Amazon S3 that are not as their format has it.
+
+use super::excerpt::Excerpt;
+
+/// What is wrong with an object of the Amazon S3 Encryption Client, before any cryptography.
+///
+/// Spec: s3-encryption/data-format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// A body is longer than the content cipher allows.
+    #[error("an object may have at most {limit} bytes of plaintext")]
+    ContentTooLong {
+        /// The bound in bytes: 2^36 - 32 for AES-GCM.
+        limit: u64,
+    },
+    /// The instruction file is not what it should be.
+    #[error("the instruction file {fault}")]
+    InstructionFile {
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A metadata key has a value that it cannot have, or is missing.
+    #[error("the metadata key `{key}` {fault}")]
+    Metadata {
+        /// The key, without `x-amz-meta-`.
+        key: &'static str,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// S3 stores at most 2048 bytes of metadata with an object.
+    #[error(
+        "the object would have {found} bytes of metadata, more than the {limit} that S3 stores; \
+         an instruction file can take {movable} of them"
+    )]
+    MetadataTooLong {
+        /// Keys and values together, in bytes.
+        found: usize,
+        /// The limit of S3 in bytes.
+        limit: usize,
+        /// How many bytes an instruction file would hold instead.
+        movable: usize,
+    },
+    /// Keys that only one format version has stand beside those of another.
+    #[error("the metadata mixes format versions: it has `{first}` and `{second}`")]
+    MixedFormats {
+        /// A key of one version.
+        first: &'static str,
+        /// A key of another.
+        second: &'static str,
+    },
+    /// There is nothing that says how the object is encrypted.
+    #[error(
+        "the object is not encrypted, or its metadata was lost: it has no metadata of the S3 encryption \
+         client, and {}", instruction_file(.instruction_file)
+    )]
+    NotEncrypted {
+        /// The instruction file that was looked for, if one was.
+        instruction_file: Option<String>,
+    },
+    /// A range that is not satisfiable: S3 answers these with status 416.
+    #[error("the range {range} is not satisfiable: the object has {len} bytes of plaintext")]
+    Range {
+        /// What was asked for.
+        range: String,
+        /// Length of the plaintext in bytes.
+        len: u64,
+    },
+}
+
+fn instruction_file(key: &Option<String>) -> String {
+    match key {
+        None => "no instruction file was looked for".to_owned(),
+        Some(key) => format!("there is no instruction file `{}`", Excerpt(key.as_bytes())),
+    }
+}
