@@ -142,7 +142,11 @@ impl Failure for Error {
             #[cfg(feature = "kms")]
             Self::Keyring(KeyringError::Kms { failure, .. }) => failure.kind(),
             Self::Keyring(_) => "keyring",
+            #[cfg(feature = "s3-format")]
+            Self::Object(_) => "object",
             Self::Policy(_) => "policy",
+            #[cfg(feature = "s3")]
+            Self::S3(_) => "s3",
             Self::Shared(_) => "shared",
             Self::Unauthentic(_) => "unauthentic",
             Self::Value(_) => "value",

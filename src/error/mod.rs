@@ -11,6 +11,8 @@ mod kms;
 #[cfg(feature = "s3-format")]
 mod object;
 mod policy;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +27,10 @@ pub use kms::{KmsError, KmsFailure};
 #[cfg(feature = "s3-format")]
 pub use object::ObjectError;
 pub use policy::PolicyError;
+#[cfg(feature = "s3")]
+pub(crate) use s3::FailedS3Call;
+#[cfg(feature = "s3")]
+pub use s3::{S3Error, S3Failure};
 
 /// Any failure of this crate.
 ///
@@ -63,6 +69,10 @@ pub enum Error {
     /// Valid, but not allowed; names the setting that would allow it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A call to Amazon S3 gave no usable answer.
+    #[cfg(feature = "s3")]
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// One call served several callers and failed for all of them; [`unshared`](Self::unshared) is what
     /// failed.
     #[error(transparent)]
@@ -138,6 +148,8 @@ impl From<Error> for io::Error {
             Error::Object(_) => io::ErrorKind::InvalidData,
             Error::Policy(_) | Error::Keyring(_) => io::ErrorKind::PermissionDenied,
             Error::ApiMisuse(_) => io::ErrorKind::InvalidInput,
+            #[cfg(feature = "s3")]
+            Error::S3(_) => io::ErrorKind::Other,
             Error::Backend(_) | Error::Shared(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)

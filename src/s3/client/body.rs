@@ -1,0 +1,167 @@
+//! Bodies of requests and answers that are encrypted or decrypted on the way.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::call::InBody;
+use crate::error::{ApiMisuse, Error};
+use crate::s3::content::{Sealer, UnauthenticatedOpener};
+
+/// Any error of a body.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The ciphertext of a body that is read once.
+struct SealBody {
+    plaintext: SdkBody,
+    sealer: Option<Sealer>,
+    /// Length of the plaintext in bytes, as it was stated before it was read.
+    stated_len: u64,
+    read: u64,
+}
+
+impl SealBody {
+    fn step(&mut self, chunk: Option<Bytes>) -> Result<Bytes, Error> {
+        let mut out = Vec::new();
+        match chunk {
+            Some(chunk) => {
+                self.read = self.read.saturating_add(crate::message::to_u64(chunk.len()));
+                self.check_len(false)?;
+                let sealer = self.sealer.as_mut().ok_or(ApiMisuse::Poisoned)?;
+                out.reserve_exact(chunk.len());
+                sealer.update(&chunk, &mut out)?;
+            }
+            None => {
+                self.check_len(true)?;
+                if let Some(sealer) = self.sealer.take() {
+                    sealer.finish(&mut out)?;
+                }
+            }
+        }
+        Ok(out.into())
+    }
+
+    fn check_len(&self, at_end: bool) -> Result<(), Error> {
+        let Self { stated_len, read, .. } = *self;
+        if read > stated_len || (at_end && read < stated_len) {
+            let what = "the body";
+            return Err(ApiMisuse::BufferLen { what, expected: stated_len, found: read }.into());
+        }
+        Ok(())
+    }
+}
+
+impl Body for SealBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        loop {
+            if this.sealer.is_none() {
+                return Poll::Ready(None);
+            }
+            let chunk = match ready!(Pin::new(&mut this.plaintext).poll_frame(cx)) {
+                // Trailers of the plaintext mean nothing to the ciphertext.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Some(data),
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => {
+                    this.sealer = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => None,
+            };
+            match this.step(chunk) {
+                // Fewer bytes than a block of the cipher may give nothing yet.
+                Ok(out) if out.is_empty() => {}
+                Ok(out) => return Poll::Ready(Some(Ok(Frame::data(out)))),
+                Err(error) => {
+                    this.sealer = None;
+                    return Poll::Ready(Some(Err(InBody::new(error).into())));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.sealer.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.sealer {
+            Some(_) => SizeHint::with_exact(self.stated_len.saturating_sub(self.read).saturating_add(16)),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// The ciphertext of a body, as a body that can be sent once: what a stream gives a second time need not be what
+/// it gave the first time, and the same key would encrypt both.
+pub(super) fn sealed_stream(sealer: Sealer, plaintext: ByteStream, stated_len: u64) -> ByteStream {
+    let plaintext = plaintext.into_inner();
+    let body = SealBody { plaintext, sealer: Some(sealer), stated_len, read: 0 };
+    ByteStream::new(SdkBody::from_body_1_x(body))
+}
+
+/// Plaintext that is given away before it is authentic; the end is an error if it is not.
+struct OpenBody {
+    ciphertext: SdkBody,
+    opener: Option<UnauthenticatedOpener>,
+}
+
+impl Body for OpenBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        loop {
+            let Some(opener) = this.opener.as_mut() else { return Poll::Ready(None) };
+            let mut out = Vec::new();
+            let done = match ready!(Pin::new(&mut this.ciphertext).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => opener.update(&data, &mut out),
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => {
+                    this.opener = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => match this.opener.take() {
+                    Some(opener) => opener.finish(&mut out),
+                    None => Ok(()),
+                },
+            };
+            match done {
+                Ok(()) if out.is_empty() => {}
+                Ok(()) => return Poll::Ready(Some(Ok(Frame::data(out.into())))),
+                Err(error) => {
+                    this.opener = None;
+                    return Poll::Ready(Some(Err(InBody::new(error).into())));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // Only after the end was authenticated: whoever stops earlier must not take it for a clean end.
+        self.opener.is_none()
+    }
+}
+
+/// The plaintext of an answer as it comes.
+pub(super) fn opened_stream(opener: UnauthenticatedOpener, ciphertext: ByteStream) -> ByteStream {
+    let body = OpenBody { ciphertext: ciphertext.into_inner(), opener: Some(opener) };
+    ByteStream::new(SdkBody::from_body_1_x(body))
+}

@@ -1,0 +1,131 @@
+//! Objects copied by the server, as they are: ciphertext and wrapped data key.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::operation::copy_object::CopyObjectOutput;
+use aws_sdk_s3::operation::copy_object::builders::CopyObjectInputBuilder;
+use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
+use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
+use aws_sdk_s3::types::MetadataDirective;
+use percent_encoding::percent_decode_str;
+
+use super::call::{Call, named};
+use super::{Client, InstructionFiles};
+use crate::error::{ApiMisuse, Error};
+use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::metadata::{Metadata, check_metadata_len, is_encryption_key};
+
+impl Client {
+    /// Copies an object on the server, without decrypting it: the copy opens with the same keys and the same
+    /// encryption context.
+    ///
+    /// Where the input replaces the metadata, what says how the object is encrypted is carried over; an instruction
+    /// file is copied, too. To another wrapping key: [`rewrap`](Self::rewrap).
+    ///
+    /// # Errors
+    /// [`Error::S3`] if S3 refuses, [`Error::ApiMisuse`] for a source that cannot be read as `bucket/key`,
+    /// [`Error::Object`] if the source is not encrypted as a format says.
+    pub async fn copy_object(&self, input: CopyObjectInputBuilder) -> Result<CopyObjectOutput, Error> {
+        let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
+        let call = Call::new("CopyObject", &bucket, &key)?;
+        let source = Source::parse(named("copy source", input.get_copy_source())?)?;
+        let head = HeadObjectInputBuilder::default()
+            .bucket(&source.bucket)
+            .key(&source.key)
+            .set_version_id(source.version_id.clone())
+            .set_request_payer(input.get_request_payer().clone())
+            .set_expected_bucket_owner(input.get_expected_source_bucket_owner().clone())
+            .set_sse_customer_algorithm(input.get_copy_source_sse_customer_algorithm().clone())
+            .set_sse_customer_key(input.get_copy_source_sse_customer_key().clone())
+            .set_sse_customer_key_md5(input.get_copy_source_sse_customer_key_md5().clone());
+        let from = Call { operation: "HeadObject", bucket: &source.bucket, key: &source.key };
+        let beside = super::inputs::get_of_head(&head);
+        let head = head.send_with(&self.sdk).await.map_err(|error| from.sdk_error(error))?;
+        let stored = head.metadata.unwrap_or_default();
+
+        let pairs = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let file = match Metadata::classify(pairs)? {
+            Metadata::Complete(_) => None,
+            Metadata::InInstructionFile(_) if self.instruction_files == InstructionFiles::Never => None,
+            Metadata::InInstructionFile(partial) => {
+                let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
+                let file = self.instruction_file(from.key(&key), &beside).await?;
+                // What cannot be opened here will not be opened there: better to say so than to spread it.
+                file.map(|text| partial.complete(&text).map(|_| text)).transpose()?
+            }
+        };
+        let input = if *input.get_metadata_directive() == Some(MetadataDirective::Replace) {
+            let own = input.get_metadata().clone().unwrap_or_default();
+            input.set_metadata(Some(with_encryption(own, &stored)?))
+        } else {
+            input
+        };
+        // The copied object must not be without its instruction file at any moment.
+        if let Some(text) = file {
+            let beside = PutObjectInputBuilder::default()
+                .bucket(call.bucket)
+                .set_request_payer(input.get_request_payer().clone())
+                .set_expected_bucket_owner(input.get_expected_bucket_owner().clone())
+                .set_server_side_encryption(input.get_server_side_encryption().clone())
+                .set_ssekms_key_id(input.get_ssekms_key_id().clone())
+                .set_sse_customer_algorithm(input.get_sse_customer_algorithm().clone())
+                .set_sse_customer_key(input.get_sse_customer_key().clone())
+                .set_sse_customer_key_md5(input.get_sse_customer_key_md5().clone());
+            let same = source.bucket == call.bucket && source.key == call.key;
+            let output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            if !same {
+                self.put_instruction_file(call, beside, INSTRUCTION_FILE_SUFFIX, text).await?;
+            }
+            return Ok(output);
+        }
+        input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))
+    }
+}
+
+/// The user's new metadata, with what says how the object is encrypted.
+fn with_encryption(
+    mut own: HashMap<String, String>,
+    stored: &HashMap<String, String>,
+) -> Result<HashMap<String, String>, Error> {
+    if own.keys().any(|key| is_encryption_key(key)) {
+        let what = "metadata";
+        let why = "it has a key of the encryption client, which is carried over from the source";
+        return Err(ApiMisuse::Setting { what, why }.into());
+    }
+    for (key, value) in stored {
+        if is_encryption_key(key) {
+            own.insert(key.clone(), value.clone());
+        }
+    }
+    check_metadata_len(own.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
+    Ok(own)
+}
+
+/// The object that a copy is made of.
+pub(super) struct Source {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) version_id: Option<String>,
+}
+
+impl Source {
+    /// Reads `bucket/key`, `/bucket/key` or either with `?versionId=...`, percent-encoded as S3 wants it.
+    fn parse(text: &str) -> Result<Self, Error> {
+        let unusable = |why| Error::from(ApiMisuse::Setting { what: "copy source", why });
+        let (path, version_id) = match text.split_once("?versionId=") {
+            Some((path, id)) => (path, Some(id.to_owned())),
+            None => (text, None),
+        };
+        if path.starts_with("arn:") {
+            return Err(unusable("access point ARNs are not read: use `unencrypted()`, or give `bucket/key`"));
+        }
+        let path = percent_decode_str(path).decode_utf8().map_err(|_| unusable("it is not UTF-8"))?;
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        match path.split_once('/') {
+            Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+                Ok(Self { bucket: bucket.to_owned(), key: key.to_owned(), version_id })
+            }
+            _ => Err(unusable("it is not `bucket/key`")),
+        }
+    }
+}

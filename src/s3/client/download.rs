@@ -1,0 +1,342 @@
+//! Objects of any size, to a writer, in parallel.
+
+use std::fs::File;
+use std::future::IntoFuture;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+use super::Client;
+use super::call::Call;
+use super::inputs::head_of_get;
+use crate::context::EncryptionContext;
+use crate::error::{ApiMisuse, Error, S3Failure};
+use crate::materials::BoxFuture;
+use crate::message::to_u64;
+use crate::s3::content::{StoredOpener, UnauthenticatedOpener};
+use crate::s3::metadata::ContentMetadata;
+
+impl Client {
+    /// Downloads an object of any size and writes its plaintext.
+    ///
+    /// Nothing is written before all of the object is there and authentic: its ciphertext waits in memory up to
+    /// [`buffer_limit`](Self::buffer_limit), and in a temporary file without a name beyond it. Ranges of it are
+    /// requested at the same time, of the one version that was there at the beginning.
+    ///
+    /// # Errors
+    /// As [`get_object`](Self::get_object); [`Error::Io`] if the writer or the temporary file fails. What was
+    /// written before an error of the writer is authentic.
+    pub fn download<W>(&self, input: GetObjectInputBuilder, writer: W) -> Download<'_, W>
+    where
+        W: AsyncWrite + Unpin + Send,
+    {
+        Download {
+            client: self,
+            input,
+            writer,
+            context: EncryptionContext::default(),
+            unauthenticated: false,
+            part_len: DEFAULT_PART_LEN,
+            parallelism: DEFAULT_PARALLELISM,
+        }
+    }
+}
+
+/// A request to download an encrypted object: see [`Client::download`].
+#[must_use = "nothing is sent before `.await`"]
+pub struct Download<'a, W> {
+    client: &'a Client,
+    input: GetObjectInputBuilder,
+    writer: W,
+    context: EncryptionContext,
+    unauthenticated: bool,
+    part_len: u64,
+    parallelism: usize,
+}
+
+impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
+    /// The encryption context that the object was encrypted with.
+    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.context = EncryptionContext::from_iter(pairs);
+        self
+    }
+
+    /// Writes plaintext as it comes, before anything is known to be authentic.
+    ///
+    /// If the object was changed, the call ends with an error; whoever used what was written must undo it. Right
+    /// for a file that nobody sees before the call has returned.
+    pub fn release_unauthenticated(mut self) -> Self {
+        self.unauthenticated = true;
+        self
+    }
+
+    /// Length of one range in bytes. Default: 8 MiB.
+    pub fn part_len(mut self, bytes: u64) -> Self {
+        self.part_len = bytes.max(1);
+        self
+    }
+
+    /// How many ranges may be under way, and in memory, at once. Default: 4.
+    pub fn parallelism(mut self, parts: usize) -> Self {
+        self.parallelism = parts.max(1);
+        self
+    }
+
+    async fn run(self) -> Result<Downloaded, Error> {
+        let Self { client, input, mut writer, context, unauthenticated, part_len, parallelism } = self;
+        let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
+        let call = Call::new("GetObject", &bucket, &key)?;
+        if input.get_range().is_some() || input.get_part_number().is_some() {
+            let why = "a download is of the whole object: use `get_object`";
+            return Err(ApiMisuse::Setting { what: "setting `range` or `part_number`", why }.into());
+        }
+        let head = client.head_object(head_of_get(&input)).await?;
+        let (output, stored_len, metadata) = head.into_parts();
+        let opened = client.opened(&metadata, &context).await?;
+        let Some(e_tag) = output.e_tag.clone() else {
+            return Err(call.operation("HeadObject").failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
+        };
+        // The version that was asked about: what another writer puts meanwhile is an error, not a mixture.
+        let version = input
+            .set_version_id(output.version_id.clone())
+            .set_if_modified_since(None)
+            .set_if_unmodified_since(None)
+            .set_if_none_match(None)
+            .if_match(e_tag);
+        let starts = (0..stored_len).step_by(usize::try_from(part_len).unwrap_or(usize::MAX));
+        let pieces = starts.map(|start| {
+            let end = start.saturating_add(part_len).min(stored_len);
+            client.piece(call, version.clone(), start, end, stored_len)
+        });
+        let mut pieces = stream::iter(pieces).buffered(parallelism);
+
+        let key = opened.into_key();
+        let written = if unauthenticated {
+            let mut sink = Sink { writer: &mut writer, written: 0 };
+            let mut opener = UnauthenticatedOpener::new(key);
+            while let Some(piece) = pieces.next().await {
+                let mut out = Vec::new();
+                opener.update(&piece?, &mut out)?;
+                sink.write(&out).await?;
+            }
+            let mut out = Vec::new();
+            opener.finish(&mut out)?;
+            sink.write(&out).await?;
+            sink.written
+        } else {
+            let mut opener = StoredOpener::new(key);
+            let mut store = Store::new(stored_len, client.buffer_limit)?;
+            while let Some(piece) = pieces.next().await {
+                let piece = piece?;
+                opener.verify(&piece)?;
+                store = store.push(piece).await?;
+            }
+            let mut opener = opener.verified()?;
+            let mut sink = Sink { writer: &mut writer, written: 0 };
+            let mut stored = store.rewind().await?;
+            loop {
+                let chunk;
+                (stored, chunk) = stored.next().await?;
+                let Some(chunk) = chunk else { break };
+                let mut out = Vec::new();
+                opener.update(&chunk, &mut out)?;
+                sink.write(&out).await?;
+            }
+            let mut out = Vec::new();
+            opener.finish(&mut out)?;
+            sink.write(&out).await?;
+            sink.written
+        };
+        writer.flush().await.map_err(|error| Error::io("writing the plaintext", error))?;
+        Ok(Downloaded { output, metadata, plaintext_len: written })
+    }
+}
+
+impl<'a, W: AsyncWrite + Unpin + Send + 'a> IntoFuture for Download<'a, W> {
+    type Output = Result<Downloaded, Error>;
+    type IntoFuture = BoxFuture<'a, Result<Downloaded, Error>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<W> std::fmt::Debug for Download<'_, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("key", self.input.get_key()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// One range of what is stored; tried again when the connection breaks in the middle of the body, which the
+    /// SDK does not do.
+    async fn piece(
+        &self,
+        call: Call<'_>,
+        version: GetObjectInputBuilder,
+        start: u64,
+        end: u64,
+        stored_len: u64,
+    ) -> Result<Bytes, Error> {
+        let mut attempt = 1;
+        loop {
+            let last = end.saturating_sub(1);
+            let input = version.clone().range(format!("bytes={start}-{last}"));
+            let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            let expected = format!("bytes {start}-{last}/{stored_len}");
+            let whole = start == 0 && end == stored_len && output.content_range.is_none();
+            if !whole && output.content_range.as_deref() != Some(&expected) {
+                let wrong = "it is another range than the one that was asked for".to_owned();
+                return Err(call.failed(S3Failure::WrongAnswer(wrong)));
+            }
+            let len = end.saturating_sub(start);
+            // Not more than was asked for, whatever comes.
+            let mut piece = Vec::new();
+            let broken = loop {
+                match output.body.next().await {
+                    None => break None,
+                    Some(Err(error)) => break Some(call.body_failed(error)),
+                    Some(Ok(chunk)) => piece.extend_from_slice(&chunk),
+                }
+                if to_u64(piece.len()) > len {
+                    let wrong = "it is longer than what was asked for".to_owned();
+                    return Err(call.failed(S3Failure::WrongAnswer(wrong)));
+                }
+            };
+            match broken {
+                None if to_u64(piece.len()) == len => return Ok(piece.into()),
+                Some(error) if attempt == MAX_ATTEMPTS => return Err(error),
+                None if attempt == MAX_ATTEMPTS => {
+                    let wrong = "it ends too early".to_owned();
+                    return Err(call.failed(S3Failure::WrongAnswer(wrong)));
+                }
+                _ => attempt = attempt.saturating_add(1),
+            }
+        }
+    }
+}
+
+/// What was downloaded: see [`Client::download`].
+#[derive(Debug)]
+pub struct Downloaded {
+    output: HeadObjectOutput,
+    metadata: ContentMetadata,
+    plaintext_len: u64,
+}
+
+impl Downloaded {
+    /// What S3 says about the object.
+    pub fn output(&self) -> &HeadObjectOutput {
+        &self.output
+    }
+
+    /// How the object is encrypted.
+    pub fn content_metadata(&self) -> &ContentMetadata {
+        &self.metadata
+    }
+
+    /// How many bytes of plaintext were written.
+    pub fn plaintext_len(&self) -> u64 {
+        self.plaintext_len
+    }
+}
+
+struct Sink<'a, W> {
+    writer: &'a mut W,
+    written: u64,
+}
+
+impl<W: AsyncWrite + Unpin + Send> Sink<'_, W> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.writer.write_all(bytes).await.map_err(|error| Error::io("writing the plaintext", error))?;
+        self.written = self.written.saturating_add(to_u64(bytes.len()));
+        Ok(())
+    }
+}
+
+/// Ciphertext that waits: in memory, or in a file without a name.
+enum Store {
+    Memory(Vec<Bytes>),
+    File(File),
+}
+
+impl Store {
+    fn new(len: u64, limit: u64) -> Result<Self, Error> {
+        if len <= limit {
+            return Ok(Self::Memory(Vec::new()));
+        }
+        tempfile::tempfile().map(Self::File).map_err(failed)
+    }
+
+    async fn push(self, piece: Bytes) -> Result<Self, Error> {
+        match self {
+            Self::Memory(mut pieces) => {
+                pieces.push(piece);
+                Ok(Self::Memory(pieces))
+            }
+            Self::File(mut file) => {
+                blocking(move || file.write_all(&piece).map(|()| Self::File(file))).await
+            }
+        }
+    }
+
+    async fn rewind(self) -> Result<Stored, Error> {
+        match self {
+            Self::Memory(pieces) => Ok(Stored::Memory(pieces.into_iter())),
+            Self::File(mut file) => {
+                blocking(move || file.seek(SeekFrom::Start(0)).map(|_| Stored::File(file))).await
+            }
+        }
+    }
+}
+
+/// Ciphertext that is read back.
+enum Stored {
+    Memory(std::vec::IntoIter<Bytes>),
+    File(File),
+}
+
+impl Stored {
+    async fn next(self) -> Result<(Self, Option<Bytes>), Error> {
+        match self {
+            Self::Memory(mut pieces) => {
+                let next = pieces.next();
+                Ok((Self::Memory(pieces), next))
+            }
+            Self::File(mut file) => {
+                blocking(move || {
+                    let mut chunk = Vec::new();
+                    (&mut file).take(READ_BACK_LEN).read_to_end(&mut chunk)?;
+                    let chunk = (!chunk.is_empty()).then(|| chunk.into());
+                    Ok((Self::File(file), chunk))
+                })
+                .await
+            }
+        }
+    }
+}
+
+/// File input and output where it does not keep the runtime from other work.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(failed),
+        Err(stopped) => Err(failed(io::Error::other(stopped))),
+    }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::io("using a temporary file", error)
+}
+
+const DEFAULT_PART_LEN: u64 = 8 << 20;
+const DEFAULT_PARALLELISM: usize = 4;
+/// How often one range is tried when its body breaks off.
+const MAX_ATTEMPTS: u32 = 3;
+/// Bytes read back from a temporary file at once.
+const READ_BACK_LEN: u64 = 1 << 20;

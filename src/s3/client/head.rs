@@ -1,0 +1,122 @@
+//! What an object is, without its content.
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
+
+use super::Client;
+use super::call::Call;
+use super::inputs::get_of_head;
+use crate::error::{ApiMisuse, Error};
+use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::metadata::ContentMetadata;
+
+impl Client {
+    /// Asks about an object: how it is encrypted, and how long its plaintext is. No key is used.
+    ///
+    /// # Errors
+    /// [`Error::Object`] if it is not encrypted as a format says, [`Error::S3`] if S3 does not answer,
+    /// [`Error::ApiMisuse`] for a range or a part.
+    pub async fn head_object(&self, input: HeadObjectInputBuilder) -> Result<ObjectHead, Error> {
+        let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
+        let call = Call::new("HeadObject", &bucket, &key)?;
+        if input.get_range().is_some() || input.get_part_number().is_some() {
+            let what = "setting `range` or `part_number`";
+            return Err(ApiMisuse::Setting { what, why: "only the whole of an encrypted object is known" }.into());
+        }
+        let beside = get_of_head(&input);
+        let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let stored = output.metadata.as_ref();
+        let metadata = self.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await?;
+        let stored_len = output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let plaintext_len = PlaintextLen::of(&metadata, stored_len);
+        output.content_length = match plaintext_len {
+            PlaintextLen::Exact(len) | PlaintextLen::Stated(len) => i64::try_from(len).ok(),
+            PlaintextLen::AtMost(_) => None,
+        };
+        Ok(ObjectHead { output, stored_len, plaintext_len, metadata })
+    }
+}
+
+/// What is known of an object without its content: see [`Client::head_object`].
+///
+/// ```
+/// use waxseal::s3::{ObjectHead, PlaintextLen};
+///
+/// fn exact(head: &ObjectHead) -> Option<u64> {
+///     match head.plaintext_len() {
+///         PlaintextLen::Exact(len) => Some(len),
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ObjectHead {
+    output: HeadObjectOutput,
+    stored_len: u64,
+    plaintext_len: PlaintextLen,
+    metadata: ContentMetadata,
+}
+
+impl ObjectHead {
+    /// The SDK's output, in which `content_length` is that of the plaintext, where it is known.
+    pub fn output(&self) -> &HeadObjectOutput {
+        &self.output
+    }
+
+    /// Length of what is stored, in bytes.
+    pub fn stored_len(&self) -> u64 {
+        self.stored_len
+    }
+
+    /// Length of the plaintext, in bytes.
+    pub fn plaintext_len(&self) -> PlaintextLen {
+        self.plaintext_len
+    }
+
+    /// How the object is encrypted.
+    pub fn content_metadata(&self) -> &ContentMetadata {
+        &self.metadata
+    }
+
+    pub(super) fn into_parts(self) -> (HeadObjectOutput, u64, ContentMetadata) {
+        (self.output, self.stored_len, self.metadata)
+    }
+}
+
+/// How long a plaintext is, in bytes, and how well that is known.
+///
+/// ```
+/// use waxseal::s3::PlaintextLen;
+///
+/// assert_eq!(PlaintextLen::Exact(5).to_string(), "5");
+/// assert_eq!(PlaintextLen::AtMost(15).to_string(), "at most 15");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlaintextLen {
+    /// The format leaves no other length.
+    Exact(u64),
+    /// The object's metadata says so, which nothing authenticates.
+    Stated(u64),
+    /// The padding hides up to 15 bytes.
+    AtMost(u64),
+}
+
+impl PlaintextLen {
+    pub(crate) fn of(metadata: &ContentMetadata, stored_len: u64) -> Self {
+        match (metadata.suite().tag_len(), metadata.unencrypted_len()) {
+            (0, Some(stated)) => Self::Stated(stated),
+            (0, None) => Self::AtMost(stored_len.saturating_sub(1)),
+            (tag, _) => Self::Exact(stored_len.saturating_sub(tag)),
+        }
+    }
+}
+
+impl std::fmt::Display for PlaintextLen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(len) | Self::Stated(len) => write!(f, "{len}"),
+            Self::AtMost(len) => write!(f, "at most {len}"),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The client on the AWS SDK.
+
+mod body;
+mod call;
+mod copy;
+mod delete;
+mod download;
+mod get;
+mod head;
+mod inputs;
+mod list;
+mod multipart;
+mod put;
+mod upload;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
+use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
+use aws_sdk_s3::primitives::ByteStream;
+pub use download::{Download, Downloaded};
+pub use get::GetObject;
+pub use head::{ObjectHead, PlaintextLen};
+pub use list::{ListObjects, ListedObject, Listing};
+pub use multipart::MultipartUpload;
+pub use put::PutObject;
+pub use upload::Upload;
+
+use self::call::Call;
+use crate::error::{Error, ObjectError, S3Failure};
+use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::keyring::S3Keyring;
+use crate::s3::metadata::{ContentMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
+use crate::s3::policy::Policy;
+
+/// Encrypts objects before they are uploaded, and decrypts them after they are downloaded.
+///
+/// It wraps a client of the AWS SDK, takes the SDK's own inputs and gives its own outputs. Cloning it is cheap.
+///
+/// ```no_run
+/// use aws_sdk_s3::operation::get_object::GetObjectInput;
+/// use aws_sdk_s3::operation::put_object::PutObjectInput;
+/// use waxseal::kms::KmsKeyring;
+///
+/// # async fn run(config: aws_config::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+/// let keyring = KmsKeyring::new(aws_sdk_kms::Client::new(&config), key)?;
+/// let s3 = waxseal::s3::Client::new(aws_sdk_s3::Client::new(&config), keyring);
+///
+/// let body = b"hello".to_vec().into();
+/// s3.put_object(PutObjectInput::builder().bucket("b").key("k").body(body)).context([("tenant", "42")]).await?;
+/// let object = s3.get_object(GetObjectInput::builder().bucket("b").key("k")).context([("tenant", "42")]).await?;
+/// assert_eq!(&object.body.collect().await?.into_bytes()[..], b"hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Spec: s3-encryption/client.
+#[derive(Debug, Clone)]
+pub struct Client {
+    sdk: aws_sdk_s3::Client,
+    keyring: Arc<dyn S3Keyring>,
+    policy: Policy,
+    buffer_limit: u64,
+    instruction_files: InstructionFiles,
+}
+
+impl Client {
+    /// Wraps a client of the SDK; its region, credentials, retries and time-outs are used as they are.
+    ///
+    /// The user agent of each request names this crate, too.
+    pub fn new(sdk: aws_sdk_s3::Client, keyring: impl S3Keyring + 'static) -> Self {
+        let named = match call::framework() {
+            Some(name) => {
+                let config = sdk.config().to_builder().framework_metadata(name).build();
+                aws_sdk_s3::Client::from_conf(config)
+            }
+            None => sdk,
+        };
+        Self {
+            sdk: named,
+            keyring: Arc::new(keyring),
+            policy: Policy::default(),
+            buffer_limit: DEFAULT_BUFFER_LIMIT,
+            instruction_files: InstructionFiles::default(),
+        }
+    }
+
+    /// What may be written and read. Default: only what commits to its key.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How many bytes of one object may wait in memory for its authentication. Default: 64 MiB.
+    #[must_use]
+    pub fn buffer_limit(mut self, bytes: u64) -> Self {
+        self.buffer_limit = bytes;
+        self
+    }
+
+    /// Whether instruction files are written and read. Default: read, but not written.
+    #[must_use]
+    pub fn instruction_files(mut self, when: InstructionFiles) -> Self {
+        self.instruction_files = when;
+        self
+    }
+
+    /// The same client with other keys, such as those that objects are to be rewrapped for.
+    #[must_use]
+    pub fn with_keyring(&self, keyring: impl S3Keyring + 'static) -> Self {
+        Self { keyring: Arc::new(keyring), ..self.clone() }
+    }
+
+    /// The client of the SDK, for everything that this one does not do.
+    ///
+    /// Nothing that goes through it is encrypted or decrypted here: it stores what it is given, and gets what is
+    /// stored.
+    pub fn unencrypted(&self) -> &aws_sdk_s3::Client {
+        &self.sdk
+    }
+
+    /// Finds out how an object is encrypted, if need be from its instruction file.
+    async fn content_metadata(
+        &self,
+        call: Call<'_>,
+        stored: Option<&HashMap<String, String>>,
+        beside: &GetObjectInputBuilder,
+        suffix: &str,
+    ) -> Result<ContentMetadata, Error> {
+        let pairs = stored.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+        let partial = match Metadata::classify(pairs)? {
+            Metadata::Complete(metadata) => return Ok(metadata),
+            Metadata::InInstructionFile(partial) => partial,
+        };
+        if self.instruction_files == InstructionFiles::Never {
+            return Err(ObjectError::NotEncrypted { instruction_file: None }.into());
+        }
+        let key = format!("{}{suffix}", call.key);
+        match self.instruction_file(call.key(&key), beside).await? {
+            Some(text) => partial.complete(&text),
+            None => Err(ObjectError::NotEncrypted { instruction_file: Some(key) }.into()),
+        }
+    }
+
+    /// Gets an instruction file, if there is one.
+    async fn instruction_file(
+        &self,
+        call: Call<'_>,
+        beside: &GetObjectInputBuilder,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let call = call.operation("GetObject");
+        let input = GetObjectInputBuilder::default()
+            .bucket(call.bucket)
+            .key(call.key)
+            .set_request_payer(beside.get_request_payer().clone())
+            .set_expected_bucket_owner(beside.get_expected_bucket_owner().clone())
+            .set_sse_customer_algorithm(beside.get_sse_customer_algorithm().clone())
+            .set_sse_customer_key(beside.get_sse_customer_key().clone())
+            .set_sse_customer_key_md5(beside.get_sse_customer_key_md5().clone());
+        let mut output = match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+            Ok(output) => output,
+            Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut text = Vec::new();
+        while let Some(chunk) = output.body.next().await {
+            text.extend_from_slice(&chunk.map_err(|error| call.body_failed(error))?);
+            if text.len() > MAX_INSTRUCTION_FILE_LEN {
+                let fault = format!("is longer than {MAX_INSTRUCTION_FILE_LEN} bytes");
+                return Err(ObjectError::InstructionFile { fault }.into());
+            }
+        }
+        Ok(Some(text))
+    }
+
+    /// Stores an instruction file beside an object.
+    async fn put_instruction_file(
+        &self,
+        call: Call<'_>,
+        input: PutObjectInputBuilder,
+        suffix: &str,
+        text: Vec<u8>,
+    ) -> Result<(), Error> {
+        let key = format!("{}{suffix}", call.key);
+        let call = call.key(&key).operation("PutObject");
+        let input = input.key(&key).metadata(INSTRUCTION_FILE_MARK, "").body(ByteStream::from(text));
+        input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+        Ok(())
+    }
+}
+
+/// When instruction files are written and read: objects of their own, beside the encrypted ones, that hold the
+/// wrapped data key.
+///
+/// ```
+/// use waxseal::s3::InstructionFiles;
+///
+/// assert_eq!(InstructionFiles::default(), InstructionFiles::Read);
+/// ```
+///
+/// Spec: s3-encryption/data-format/metadata-strategy, "Instruction File".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InstructionFiles {
+    /// Never written nor read.
+    Never,
+    /// Not written; read where an object's metadata does not have everything.
+    #[default]
+    Read,
+    /// Written where the metadata would be more than the 2 KB that S3 stores; read.
+    WhenNeeded,
+    /// Written for each object; read.
+    Always,
+}
+
+/// Enough for most objects, little enough for most processes.
+const DEFAULT_BUFFER_LIMIT: u64 = 64 << 20;
+/// Metadata that tells instruction files from other objects, as other clients write it.
+const INSTRUCTION_FILE_MARK: &str = "x-amz-crypto-instr-file";

@@ -1,0 +1,271 @@
+//! Any reader as an object, of unknown length and in parallel.
+
+use std::future::IntoFuture;
+use std::pin::pin;
+
+use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadInputBuilder;
+use aws_sdk_s3::operation::put_object::PutObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::inputs::{put_again, put_in_parts, refuse_checksums};
+use super::multipart::{MAX_PARTS, check_part_len};
+use super::put::unusable_input;
+use super::{Client, InstructionFiles, MultipartUpload};
+use crate::context::EncryptionContext;
+use crate::error::{ApiMisuse, Error};
+use crate::materials::BoxFuture;
+use crate::secret::wipe;
+
+impl Client {
+    /// Encrypts all that a reader gives, and uploads it: in one request if it is short, otherwise in parts, several
+    /// of them at once.
+    ///
+    /// At most `parallelism` parts are in memory at any time. If anything fails, the parts that S3 has are given
+    /// up; if the call is dropped, that is tried in the background.
+    ///
+    /// # Errors
+    /// As [`put_object`](Self::put_object), and [`Error::Io`] if the reader fails.
+    pub fn upload<R>(&self, input: PutObjectInputBuilder, reader: R) -> Upload<'_, R>
+    where
+        R: AsyncRead + Unpin + Send,
+    {
+        Upload {
+            client: self,
+            input,
+            reader,
+            context: EncryptionContext::default(),
+            instruction_files: self.instruction_files,
+            part_len: DEFAULT_PART_LEN,
+            parallelism: DEFAULT_PARALLELISM,
+        }
+    }
+}
+
+/// A request to upload a reader: see [`Client::upload`].
+#[must_use = "nothing is sent before `.await`"]
+pub struct Upload<'a, R> {
+    client: &'a Client,
+    input: PutObjectInputBuilder,
+    reader: R,
+    context: EncryptionContext,
+    instruction_files: InstructionFiles,
+    part_len: usize,
+    parallelism: usize,
+}
+
+impl<'a, R: AsyncRead + Unpin + Send> Upload<'a, R> {
+    /// The encryption context of AWS KMS. The same pairs are needed to get the object.
+    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.context = EncryptionContext::from_iter(pairs);
+        self
+    }
+
+    /// Whether the wrapped data key goes into an instruction file. Default: as the client is set.
+    pub fn instruction_file(mut self, when: InstructionFiles) -> Self {
+        self.instruction_files = when;
+        self
+    }
+
+    /// Length of a part in bytes, a multiple of 16 from 5 MiB to 5 GiB. Default: 8 MiB, enough for the largest
+    /// object that the format allows.
+    pub fn part_len(mut self, bytes: usize) -> Self {
+        self.part_len = bytes;
+        self
+    }
+
+    /// How many parts may be in memory at once. Default: 4.
+    pub fn parallelism(mut self, parts: usize) -> Self {
+        self.parallelism = parts.max(1);
+        self
+    }
+
+    async fn run(self) -> Result<PutObjectOutput, Error> {
+        let Self { client, input, mut reader, context, instruction_files, part_len, parallelism } = self;
+        check_part_len(part_len)?;
+        let input = input.build().map_err(unusable_input)?;
+        refuse_checksums(&input)?;
+        if input.body.size_hint() != (0, Some(0)) || input.content_length.is_some() {
+            let what = "input";
+            return Err(ApiMisuse::Setting { what, why: "the reader is the body: leave out `body` and `content_length`" }.into());
+        }
+        let first = read_part(&mut reader, part_len, Vec::new()).await?;
+        let Filled::Full(first, more) = first else {
+            let Filled::Last(all) = first else { return Err(ApiMisuse::Poisoned.into()) };
+            let put = client.put_object(put_again(input).body(all.into()));
+            return put.context(context.iter()).instruction_file(instruction_files).await;
+        };
+        let (if_match, if_none_match) = (input.if_match.clone(), input.if_none_match.clone());
+        let create = client.create_multipart_upload(put_in_parts(input), part_len);
+        let upload = create.context(context.iter()).instruction_file(instruction_files).await?;
+        let guard = AbortOnDrop { upload: Some(upload) };
+        let Some(upload) = guard.upload.as_ref() else { return Err(ApiMisuse::Poisoned.into()) };
+        match parts(upload, &mut reader, (first, more), (part_len, parallelism)).await {
+            Ok(()) => {}
+            Err(error) => {
+                // What failed first is what counts.
+                let _ = upload.abort().await;
+                guard.disarm();
+                return Err(error);
+            }
+        }
+        let complete = CompleteMultipartUploadInputBuilder::default();
+        let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match);
+        let output = match upload.complete(complete).await {
+            Ok(output) => output,
+            Err(error) => {
+                let _ = upload.abort().await;
+                guard.disarm();
+                return Err(error);
+            }
+        };
+        guard.disarm();
+        Ok(PutObjectOutput::builder()
+            .set_e_tag(output.e_tag)
+            .set_expiration(output.expiration)
+            .set_server_side_encryption(output.server_side_encryption)
+            .set_version_id(output.version_id)
+            .set_ssekms_key_id(output.ssekms_key_id)
+            .set_bucket_key_enabled(output.bucket_key_enabled)
+            .set_request_charged(output.request_charged)
+            .set_checksum_type(output.checksum_type)
+            .set_checksum_crc32(output.checksum_crc32)
+            .set_checksum_crc32_c(output.checksum_crc32_c)
+            .set_checksum_crc64_nvme(output.checksum_crc64_nvme)
+            .set_checksum_sha1(output.checksum_sha1)
+            .set_checksum_sha256(output.checksum_sha256)
+            .set_checksum_sha512(output.checksum_sha512)
+            .set_checksum_md5(output.checksum_md5)
+            .set_checksum_xxhash64(output.checksum_xxhash64)
+            .set_checksum_xxhash3(output.checksum_xxhash3)
+            .set_checksum_xxhash128(output.checksum_xxhash128)
+            .build())
+    }
+}
+
+impl<'a, R: AsyncRead + Unpin + Send + 'a> IntoFuture for Upload<'a, R> {
+    type Output = Result<PutObjectOutput, Error>;
+    type IntoFuture = BoxFuture<'a, Result<PutObjectOutput, Error>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<R> std::fmt::Debug for Upload<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upload").field("key", self.input.get_key()).finish_non_exhaustive()
+    }
+}
+
+/// Reads, encrypts and sends all parts.
+async fn parts<R: AsyncRead + Unpin + Send>(
+    upload: &MultipartUpload,
+    reader: &mut R,
+    first: (Vec<u8>, Vec<u8>),
+    (part_len, parallelism): (usize, usize),
+) -> Result<(), Error> {
+    let mut under_way = FuturesUnordered::new();
+    let (mut part, mut more) = first;
+    let mut number = 1;
+    loop {
+        under_way.push(upload.upload_part(number, part));
+        // One place is for the part that is read next.
+        while under_way.len() >= parallelism {
+            if let Some(done) = under_way.next().await {
+                done?;
+            }
+        }
+        number = next_number(number)?;
+        let mut read = pin!(read_part(reader, part_len, more));
+        // Parts are on their way while the next is read.
+        let filled = loop {
+            if under_way.is_empty() {
+                break read.await?;
+            }
+            match select(read.as_mut(), under_way.next()).await {
+                Either::Left((filled, _)) => break filled?,
+                Either::Right((Some(done), _)) => drop(done?),
+                Either::Right((None, _)) => {}
+            }
+        };
+        match filled {
+            Filled::Full(next, beyond) => (part, more) = (next, beyond),
+            Filled::Last(last) => {
+                // All others must be encrypted before the tag is known; those that are not sent yet are.
+                while let Some(done) = under_way.next().await {
+                    done?;
+                }
+                upload.upload_last_part(number, last).await?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn next_number(number: i32) -> Result<i32, Error> {
+    let next = number.saturating_add(1);
+    if next > MAX_PARTS {
+        let why = "S3 takes at most 10000 parts, and there is more to upload: raise it";
+        return Err(ApiMisuse::Setting { what: "part length", why }.into());
+    }
+    Ok(next)
+}
+
+/// A part that was read.
+enum Filled {
+    /// All of its bytes, and the first of the next one: there is more.
+    Full(Vec<u8>, Vec<u8>),
+    /// The last one, which may be as long as the others but not empty unless it is the only one.
+    Last(Vec<u8>),
+}
+
+/// Reads a part, and one byte more to know whether it is the last. `part` is what was read before.
+async fn read_part<R: AsyncRead + Unpin + Send>(
+    reader: &mut R,
+    part_len: usize,
+    mut part: Vec<u8>,
+) -> Result<Filled, Error> {
+    let limit = part_len.saturating_add(1);
+    // What is read grows with what is there, not with the length of a part.
+    let failed = |part: &mut Vec<u8>, error| {
+        wipe(part);
+        Error::io("reading the body", error)
+    };
+    while part.len() < limit {
+        let left = crate::message::to_u64(limit.saturating_sub(part.len()));
+        match (&mut *reader).take(left).read_buf(&mut part).await {
+            Ok(0) => return Ok(Filled::Last(part)),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(&mut part, error)),
+        }
+    }
+    let beyond = part.split_off(part_len);
+    Ok(Filled::Full(part, beyond))
+}
+
+/// Gives the upload up when it is dropped before it is complete.
+struct AbortOnDrop {
+    upload: Option<MultipartUpload>,
+}
+
+impl AbortOnDrop {
+    fn disarm(mut self) {
+        self.upload = None;
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
+            drop(runtime.spawn(async move { upload.abort().await }));
+        }
+    }
+}
+
+/// 10000 of them hold more than the 2^36 - 32 bytes that an object may have.
+const DEFAULT_PART_LEN: usize = 8 << 20;
+const DEFAULT_PARALLELISM: usize = 4;

@@ -1,0 +1,161 @@
+//! What to send, for any HTTP stack: headers, body, lengths.
+
+use std::future::IntoFuture;
+
+use crate::context::EncryptionContext;
+use crate::crypto;
+use crate::error::{Error, ObjectError};
+use crate::materials::BoxFuture;
+use crate::s3::content::{ContentKey, PartSealer, Sealer};
+use crate::s3::keyring::{S3Keyring, WrapRequest};
+use crate::s3::metadata::{ContentMetadata, check_user_metadata};
+use crate::s3::policy::Policy;
+use crate::s3::suite::MAX_GCM_CONTENT_LEN;
+
+/// Prepares to encrypt one object: set what differs from the defaults, then `.await`.
+///
+/// No request is made but those of the keyring. Send [`Prepared::metadata`] as `x-amz-meta-` headers, also with
+/// presigned URLs, and what [`Prepared::into_sealer`] makes of the plaintext as the body.
+///
+/// ```
+/// use waxseal::AesKey;
+/// use waxseal::s3::{AesKeyring, prepare};
+///
+/// # let run = async {
+/// let keyring = AesKeyring::new(AesKey::generate_256()?);
+/// let prepared = prepare(&keyring).await?;
+/// let content_length = prepared.ciphertext_len(5)?;
+/// let headers = prepared.metadata();
+/// let mut body = Vec::new();
+/// let mut sealer = prepared.into_sealer();
+/// sealer.update(b"hello", &mut body)?;
+/// sealer.finish(&mut body)?;
+/// assert_eq!(body.len() as u64, content_length);
+/// assert!(headers.iter().any(|(key, value)| key == "x-amz-c" && value == "115"));
+/// # Ok::<(), waxseal::Error>(())
+/// # };
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
+/// ```
+///
+/// Spec: s3-encryption/encryption, "Content Encryption".
+pub fn prepare<K: S3Keyring + ?Sized>(keyring: &K) -> Prepare<'_, K> {
+    Prepare { keyring, context: EncryptionContext::default(), policy: Policy::default(), instruction_file: false }
+}
+
+/// See [`prepare`].
+#[derive(Debug)]
+#[must_use = "nothing happens before `.await`"]
+pub struct Prepare<'a, K: ?Sized> {
+    keyring: &'a K,
+    context: EncryptionContext,
+    policy: Policy,
+    instruction_file: bool,
+}
+
+impl<'a, K: S3Keyring + ?Sized> Prepare<'a, K> {
+    /// The encryption context of AWS KMS; raw keys have none.
+    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.context = EncryptionContext::from_iter(pairs);
+        self
+    }
+
+    /// What may be written. Default: only what commits to its key.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Stores the wrapped data key in an instruction file, an object of its own beside the encrypted one.
+    pub fn instruction_file(mut self, yes: bool) -> Self {
+        self.instruction_file = yes;
+        self
+    }
+
+    async fn run(self) -> Result<Prepared, Error> {
+        let Self { keyring, context, policy, instruction_file } = self;
+        let suite = policy.suite_for_encryption()?;
+        let request = WrapRequest { suite, context: &context, data_key: None };
+        let mut wrapped = keyring.wrap(&request).await?;
+        let data_key = wrapped.data_key.take().ok_or(Error::Backend("make a data key"))?;
+        let mut iv = vec![0; suite.iv_len()];
+        crypto::random(&mut iv).map_err(|_| Error::Backend("make random bytes"))?;
+        let (key, commitment) = ContentKey::for_encryption(suite, &data_key, &iv)?;
+        let metadata = ContentMetadata::of_new(suite, wrapped, iv, commitment);
+        Ok(Prepared { key, metadata, instruction_file })
+    }
+}
+
+impl<'a, K: S3Keyring + ?Sized> IntoFuture for Prepare<'a, K> {
+    type Output = Result<Prepared, Error>;
+    type IntoFuture = BoxFuture<'a, Result<Prepared, Error>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A data key, wrapped, for one object: see [`prepare`].
+#[derive(Debug)]
+pub struct Prepared {
+    key: ContentKey,
+    metadata: ContentMetadata,
+    instruction_file: bool,
+}
+
+impl Prepared {
+    /// What to store with the object: keys without `x-amz-meta-`, and values.
+    pub fn metadata(&self) -> Vec<(String, String)> {
+        if self.instruction_file {
+            self.metadata.object_part_with_instruction_file()
+        } else {
+            self.metadata.object_metadata()
+        }
+    }
+
+    /// What to store as the instruction file, at the object's key with
+    /// [`INSTRUCTION_FILE_SUFFIX`](crate::s3::INSTRUCTION_FILE_SUFFIX) behind it, before the object itself; nothing
+    /// unless it was asked for.
+    pub fn instruction_file(&self) -> Option<Vec<u8>> {
+        self.instruction_file.then(|| self.metadata.instruction_file())
+    }
+
+    /// Everything that is stored about the encryption.
+    pub fn content_metadata(&self) -> &ContentMetadata {
+        &self.metadata
+    }
+
+    /// Checks that the user's own metadata has none of the names of the format, and that all of it fits into
+    /// what S3 stores.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] for a reserved name, [`ObjectError::MetadataTooLong`] with the figures.
+    pub fn check_metadata<'m>(&self, own: impl IntoIterator<Item = (&'m str, &'m str)>) -> Result<(), Error> {
+        check_user_metadata(own, &self.metadata(), &self.metadata)
+    }
+
+    /// Length in bytes of the body for a plaintext of this many.
+    ///
+    /// # Errors
+    /// [`ObjectError::ContentTooLong`] beyond 2^36 - 32 bytes.
+    pub fn ciphertext_len(&self, plaintext_len: u64) -> Result<u64, Error> {
+        ciphertext_len(plaintext_len)
+    }
+
+    /// Encrypts the body from start to end.
+    pub fn into_sealer(self) -> Sealer {
+        Sealer::new(self.key)
+    }
+
+    /// Encrypts the body in parts, in any order and in parallel.
+    pub fn into_part_sealer(self) -> PartSealer {
+        PartSealer::new(self.key)
+    }
+}
+
+/// Length in bytes of what is stored for a plaintext of this many.
+pub(crate) fn ciphertext_len(plaintext_len: u64) -> Result<u64, Error> {
+    if plaintext_len > MAX_GCM_CONTENT_LEN {
+        return Err(ObjectError::ContentTooLong { limit: MAX_GCM_CONTENT_LEN }.into());
+    }
+    Ok(plaintext_len.saturating_add(16))
+}
