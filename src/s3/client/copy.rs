@@ -43,15 +43,21 @@ impl Client {
         let head = head.send_with(&self.sdk).await.map_err(|error| from.sdk_error(error))?;
         let stored = head.metadata.unwrap_or_default();
 
-        let pairs = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let file = match Metadata::classify(pairs)? {
+        let file = match Metadata::read(&stored)? {
             Metadata::Complete(_) => None,
             Metadata::InInstructionFile(_) if self.instruction_files == InstructionFiles::Never => None,
             Metadata::InInstructionFile(partial) => {
                 let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
                 let file = self.instruction_file(from.key(&key), &beside).await?;
                 // What cannot be opened here will not be opened there: better to say so than to spread it.
-                file.map(|text| partial.complete(&text).map(|_| text)).transpose()?
+                match file {
+                    None => return Err(partial.without_instruction_file(Some(&key))),
+                    Some(text) => {
+                        partial.complete(&text)?;
+                        // JSON was read from it, so it is text.
+                        String::from_utf8(text).ok()
+                    }
+                }
             }
         };
         let input = if *input.get_metadata_directive() == Some(MetadataDirective::Replace) {

@@ -17,7 +17,7 @@ use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, S3Failure};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
-use crate::s3::content::{StoredOpener, UnauthenticatedOpener};
+use crate::s3::content::{StoredVerifier, UnauthenticatedOpener};
 use crate::s3::metadata::ContentMetadata;
 
 impl Client {
@@ -128,14 +128,14 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
             sink.write(&out).await?;
             sink.written
         } else {
-            let mut opener = StoredOpener::new(key);
+            let mut verifier = StoredVerifier::new(key);
             let mut store = Store::new(stored_len, client.buffer_limit)?;
             while let Some(piece) = pieces.next().await {
                 let piece = piece?;
-                opener.verify(&piece)?;
+                verifier.update(&piece)?;
                 store = store.push(piece).await?;
             }
-            let mut opener = opener.verified()?;
+            let mut opener = verifier.verified()?;
             let mut sink = Sink { writer: &mut writer, written: 0 };
             let mut stored = store.rewind().await?;
             loop {

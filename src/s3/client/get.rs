@@ -1,6 +1,7 @@
 //! An object in one request, or a range of it.
 
 use std::future::IntoFuture;
+use std::ops::Range;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
@@ -17,6 +18,7 @@ use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::content::ByteRange;
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::{Opened, open};
+use crate::secret::wipe;
 
 impl Client {
     /// Gets an object and decrypts it.
@@ -148,7 +150,7 @@ impl<'a> GetObject<'a> {
         let metadata = client.content_metadata(call, stored, &beside, &suffix).await?;
         let opened = client.opened(&metadata, &context).await?;
         match wanted {
-            Some(wanted) if asked_for_range => unauthenticated(call, opened, output, wanted).await,
+            Some(wanted) if asked_for_range => unauthenticated(client, call, opened, output, wanted).await,
             _ if release == Release::Unauthenticated && wanted.is_none() => Ok(streamed(&metadata, opened, output)),
             _ => client.verified(call, opened, output, wanted).await,
         }
@@ -194,9 +196,9 @@ impl Client {
         let mut plaintext = opener.finish()?;
         let len = to_u64(plaintext.len());
         if let Some(wanted) = wanted {
-            let span = wanted.within(len)?;
-            output.content_range = Some(span.content_range(len));
-            plaintext = span.slice(plaintext);
+            let span = wanted.resolve(len)?;
+            output.content_range = Some(content_range(&span, len));
+            plaintext = slice(plaintext, &span);
         }
         output.content_length = i64::try_from(plaintext.len()).ok();
         output.body = ByteStream::from(plaintext);
@@ -233,6 +235,7 @@ fn streamed(metadata: &ContentMetadata, opened: Opened, mut output: GetObjectOut
 
 /// A range, decrypted without being authenticated.
 async fn unauthenticated(
+    client: &Client,
     call: Call<'_>,
     opened: Opened,
     mut output: GetObjectOutput,
@@ -246,7 +249,11 @@ async fn unauthenticated(
         None => (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default()),
     };
     let mut opener = opened.unauthenticated_range(wanted, stored_len)?;
-    let span = opener.span();
+    let span = opener.ciphertext_range();
+    let span_len = span.end.saturating_sub(span.start);
+    if span_len > client.buffer_limit {
+        return Err(PolicyError::BufferLimit { limit: client.buffer_limit }.into());
+    }
     let mut body = std::mem::take(&mut output.body);
     let mut plaintext = Vec::new();
     let mut at = start;
@@ -257,15 +264,28 @@ async fn unauthenticated(
         at = at.saturating_add(to_u64(chunk.len()));
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut piece = chunk.split_off(skip.min(chunk.len()));
-        let left = span.len().saturating_sub(to_u64(plaintext.len()));
+        let left = span_len.saturating_sub(to_u64(plaintext.len()));
         piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         opener.update(&piece, &mut plaintext)?;
     }
     opener.finish()?;
-    output.content_range = Some(span.content_range(stored_len.saturating_sub(16)));
+    output.content_range = Some(content_range(&span, stored_len.saturating_sub(16)));
     output.content_length = i64::try_from(plaintext.len()).ok();
     output.body = ByteStream::from(plaintext);
     Ok(output)
+}
+
+/// `bytes 0-15/48`.
+fn content_range(span: &Range<u64>, len: u64) -> String {
+    format!("bytes {}-{}/{len}", span.start, span.end.saturating_sub(1))
+}
+
+/// A range of what was verified; the rest is wiped.
+fn slice(mut plaintext: Vec<u8>, span: &Range<u64>) -> Vec<u8> {
+    let [start, end] = [span.start, span.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+    let wanted = plaintext.get(start..end).unwrap_or_default().to_vec();
+    wipe(&mut plaintext);
+    wanted
 }
 
 /// First byte and whole length of `bytes 0-15/48`.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::inputs::Shared;
+use super::put::encryption_pairs;
 use super::{Client, InstructionFiles};
 use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, S3Failure};
@@ -75,8 +76,8 @@ impl<'a> CreateMultipartUpload<'a> {
         let own = input.get_metadata().clone().unwrap_or_default();
         let prepared = client.prepared(&context, &own, instruction_files).await?;
         let mut metadata: HashMap<_, _> = own;
-        metadata.extend(prepared.metadata());
-        let instruction_file = prepared.instruction_file();
+        metadata.extend(encryption_pairs(&prepared));
+        let instruction_file = prepared.metadata().instruction_file().map(str::to_owned);
         let create = input.set_metadata(Some(metadata));
         let output = create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
         let upload_id = output.upload_id().unwrap_or_default().to_owned();
@@ -140,7 +141,7 @@ pub struct MultipartUpload {
     shared: Shared,
     upload_id: String,
     part_len: usize,
-    instruction_file: Option<Vec<u8>>,
+    instruction_file: Option<String>,
     state: Mutex<State>,
 }
 
