@@ -55,7 +55,10 @@ pub struct Open<'a> {
 
 impl Open<'_> {
     /// The encryption context that the object was encrypted with, without the reserved keys.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -84,7 +87,10 @@ impl<'a> IntoFuture for Open<'a> {
 }
 
 /// The key of the content, after the commitment was checked.
-pub(crate) fn content_key(metadata: &ContentMetadata, data_key: &DataKey) -> Result<ContentKey, Error> {
+pub(crate) fn content_key(
+    metadata: &ContentMetadata,
+    data_key: &DataKey,
+) -> Result<ContentKey, Error> {
     ContentKey::for_decryption(metadata.suite(), data_key, metadata.iv(), metadata.commitment())
 }
 
@@ -112,7 +118,11 @@ impl Opened {
     ///
     /// # Errors
     /// [`ObjectError::Range`](crate::ObjectError::Range) if the range is not satisfiable, [`Error::Policy`] for CBC.
-    pub fn unauthenticated_range(self, range: ByteRange, stored_len: u64) -> Result<UnauthenticatedRangeOpener, Error> {
+    pub fn unauthenticated_range(
+        self,
+        range: ByteRange,
+        stored_len: u64,
+    ) -> Result<UnauthenticatedRangeOpener, Error> {
         UnauthenticatedRangeOpener::new(self.key, range, stored_len)
     }
 

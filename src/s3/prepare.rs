@@ -39,7 +39,12 @@ use crate::s3::suite::MAX_GCM_CONTENT_LEN;
 ///
 /// Spec: s3-encryption/encryption, "Content Encryption".
 pub fn prepare(keyring: &dyn S3Keyring) -> Prepare<'_> {
-    Prepare { keyring, context: EncryptionContext::default(), policy: Policy::default(), instruction_file: false }
+    Prepare {
+        keyring,
+        context: EncryptionContext::default(),
+        policy: Policy::default(),
+        instruction_file: false,
+    }
 }
 
 /// See [`prepare`].
@@ -54,7 +59,10 @@ pub struct Prepare<'a> {
 
 impl Prepare<'_> {
     /// The encryption context of AWS KMS; raw keys have none.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -79,8 +87,11 @@ impl Prepare<'_> {
         let mut iv = vec![0; suite.iv_len()];
         crypto::random(&mut iv).map_err(|_| Error::Backend("make random bytes"))?;
         let (key, commitment) = ContentKey::for_encryption(suite, &data_key, &iv)?;
-        let location =
-            if instruction_file { MetadataLocation::InstructionFile } else { MetadataLocation::Object };
+        let location = if instruction_file {
+            MetadataLocation::InstructionFile
+        } else {
+            MetadataLocation::Object
+        };
         let metadata = ContentMetadata::new(suite, wrapped, iv, commitment, location);
         Ok(Prepared { key, encoded: metadata.encode(), metadata })
     }

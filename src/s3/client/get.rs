@@ -1,7 +1,6 @@
 //! An object in one request, or a range of it.
 
 use std::future::IntoFuture;
-use std::ops::Range;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
@@ -18,7 +17,6 @@ use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::content::ByteRange;
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::{Opened, open};
-use crate::secret::wipe;
 
 impl Client {
     /// Gets an object and decrypts it.
@@ -74,7 +72,10 @@ enum RangeRule {
 
 impl<'a> GetObject<'a> {
     /// The encryption context that the object was encrypted with.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -117,13 +118,19 @@ impl<'a> GetObject<'a> {
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_part_number().is_some() {
             let what = "setting `part_number`";
-            return Err(ApiMisuse::Setting { what, why: "a part of an encrypted object cannot be decrypted" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "a part of an encrypted object cannot be decrypted",
+            }
+            .into());
         }
         let wanted = input.get_range().as_deref().map(str::parse::<ByteRange>).transpose()?;
         let input = match (wanted, range) {
             (None, _) => input,
             (Some(_), RangeRule::Verified) => input.set_range(None),
-            (Some(wanted), RangeRule::Unauthenticated) => input.range(wanted.of_ciphertext().to_string()),
+            (Some(wanted), RangeRule::Unauthenticated) => {
+                input.range(wanted.of_ciphertext().to_string())
+            }
             (Some(_), RangeRule::Refused) => {
                 let why = "an encrypted object is authentic only as a whole: choose `verified_range` or \
                            `unauthenticated_range`";
@@ -137,7 +144,9 @@ impl<'a> GetObject<'a> {
             Err(error) => {
                 let error = call.sdk_error(error);
                 return Err(match wanted {
-                    Some(wanted) if is_status(&error, 416) => client.not_satisfiable(call, &beside, wanted).await?,
+                    Some(wanted) if is_status(&error, 416) => {
+                        client.not_satisfiable(call, &beside, wanted).await?
+                    }
                     _ => error,
                 });
             }
@@ -150,8 +159,12 @@ impl<'a> GetObject<'a> {
         let metadata = client.content_metadata(call, stored, &beside, &suffix).await?;
         let opened = client.opened(&metadata, &context).await?;
         match wanted {
-            Some(wanted) if asked_for_range => unauthenticated(client, call, opened, output, wanted).await,
-            _ if release == Release::Unauthenticated && wanted.is_none() => Ok(streamed(&metadata, opened, output)),
+            Some(wanted) if asked_for_range => {
+                unauthenticated(client, call, opened, output, wanted).await
+            }
+            _ if release == Release::Unauthenticated && wanted.is_none() => {
+                Ok(streamed(&metadata, opened, output))
+            }
             _ => client.verified(call, opened, output, wanted).await,
         }
     }
@@ -184,7 +197,8 @@ impl Client {
         wanted: Option<ByteRange>,
     ) -> Result<GetObjectOutput, Error> {
         let limit = self.buffer_limit;
-        let stated = output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let stated =
+            output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         if stated > limit {
             return Err(PolicyError::BufferLimit { limit }.into());
         }
@@ -196,9 +210,9 @@ impl Client {
         let mut plaintext = opener.finish()?;
         let len = to_u64(plaintext.len());
         if let Some(wanted) = wanted {
-            let span = wanted.resolve(len)?;
-            output.content_range = Some(content_range(&span, len));
-            plaintext = slice(plaintext, &span);
+            let span = wanted.within(len)?;
+            output.content_range = Some(span.content_range(len));
+            plaintext = span.slice(plaintext);
         }
         output.content_length = i64::try_from(plaintext.len()).ok();
         output.body = ByteStream::from(plaintext);
@@ -209,19 +223,24 @@ impl Client {
     async fn not_satisfiable(
         &self,
         call: Call<'_>,
-        beside: &super::GetObjectInputBuilder,
+        beside: &GetObjectInputBuilder,
         wanted: ByteRange,
     ) -> Result<Error, Error> {
         let head = super::inputs::head_of_get(beside).send_with(&self.sdk).await;
         let head = head.map_err(|error| call.operation("HeadObject").sdk_error(error))?;
-        let stored = head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let stored =
+            head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let len = stored.saturating_sub(16);
         Ok(ObjectError::Range { range: wanted.to_string(), len }.into())
     }
 }
 
 /// The plaintext as it comes.
-fn streamed(metadata: &ContentMetadata, opened: Opened, mut output: GetObjectOutput) -> GetObjectOutput {
+fn streamed(
+    metadata: &ContentMetadata,
+    opened: Opened,
+    mut output: GetObjectOutput,
+) -> GetObjectOutput {
     let ciphertext = std::mem::take(&mut output.body);
     let stored = output.content_length.and_then(|len| u64::try_from(len).ok());
     // That of CBC depends on its padding, which comes last.
@@ -245,13 +264,16 @@ async fn unauthenticated(
     // A server may answer with everything.
     let content_range = output.content_range.as_deref();
     let (start, stored_len) = match content_range {
-        Some(text) => parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?,
-        None => (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default()),
+        Some(text) => {
+            parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?
+        }
+        None => {
+            (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default())
+        }
     };
     let mut opener = opened.unauthenticated_range(wanted, stored_len)?;
-    let span = opener.ciphertext_range();
-    let span_len = span.end.saturating_sub(span.start);
-    if span_len > client.buffer_limit {
+    let span = opener.span();
+    if span.len() > client.buffer_limit {
         return Err(PolicyError::BufferLimit { limit: client.buffer_limit }.into());
     }
     let mut body = std::mem::take(&mut output.body);
@@ -264,28 +286,15 @@ async fn unauthenticated(
         at = at.saturating_add(to_u64(chunk.len()));
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut piece = chunk.split_off(skip.min(chunk.len()));
-        let left = span_len.saturating_sub(to_u64(plaintext.len()));
+        let left = span.len().saturating_sub(to_u64(plaintext.len()));
         piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         opener.update(&piece, &mut plaintext)?;
     }
     opener.finish()?;
-    output.content_range = Some(content_range(&span, stored_len.saturating_sub(16)));
+    output.content_range = Some(span.content_range(stored_len.saturating_sub(16)));
     output.content_length = i64::try_from(plaintext.len()).ok();
     output.body = ByteStream::from(plaintext);
     Ok(output)
-}
-
-/// `bytes 0-15/48`.
-fn content_range(span: &Range<u64>, len: u64) -> String {
-    format!("bytes {}-{}/{len}", span.start, span.end.saturating_sub(1))
-}
-
-/// A range of what was verified; the rest is wiped.
-fn slice(mut plaintext: Vec<u8>, span: &Range<u64>) -> Vec<u8> {
-    let [start, end] = [span.start, span.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-    let wanted = plaintext.get(start..end).unwrap_or_default().to_vec();
-    wipe(&mut plaintext);
-    wanted
 }
 
 /// First byte and whole length of `bytes 0-15/48`.

@@ -22,13 +22,12 @@ pub use download::{Download, Downloaded};
 pub use get::GetObject;
 pub use head::{ObjectHead, PlaintextLen};
 pub use list::{ListObjects, ListedObject, Listing};
-pub use multipart::MultipartUpload;
+pub use multipart::{CreateMultipartUpload, MultipartUpload};
 pub use put::PutObject;
 pub use upload::Upload;
 
 use self::call::Call;
 use crate::error::{Error, ObjectError, S3Failure};
-use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::keyring::S3Keyring;
 use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
 use crate::s3::policy::Policy;
@@ -158,11 +157,14 @@ impl Client {
             .set_sse_customer_algorithm(beside.get_sse_customer_algorithm().clone())
             .set_sse_customer_key(beside.get_sse_customer_key().clone())
             .set_sse_customer_key_md5(beside.get_sse_customer_key_md5().clone());
-        let mut output = match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
-            Ok(output) => output,
-            Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let mut output =
+            match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+                Ok(output) => output,
+                Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
         let mut text = Vec::new();
         while let Some(chunk) = output.body.next().await {
             text.extend_from_slice(&chunk.map_err(|error| call.body_failed(error))?);

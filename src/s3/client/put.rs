@@ -50,7 +50,10 @@ pub struct PutObject<'a> {
 
 impl<'a> PutObject<'a> {
     /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -154,7 +157,9 @@ fn sealed(prepared: Prepared, body: ByteStream, plaintext_len: u64) -> Result<By
 fn stated_len(content_length: Option<i64>, body: &ByteStream) -> Result<u64, Error> {
     let what = "content length";
     let stated = content_length
-        .map(|len| u64::try_from(len).map_err(|_| ApiMisuse::Setting { what, why: "it is negative" }))
+        .map(|len| {
+            u64::try_from(len).map_err(|_| ApiMisuse::Setting { what, why: "it is negative" })
+        })
         .transpose()?;
     let known = match (body.bytes(), body.size_hint()) {
         (Some(bytes), _) => Some(to_u64(bytes.len())),
