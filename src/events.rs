@@ -142,6 +142,8 @@ impl Failure for Error {
             #[cfg(feature = "kms")]
             Self::Keyring(KeyringError::Kms { failure, .. }) => failure.kind(),
             Self::Keyring(_) => "keyring",
+            #[cfg(feature = "s3-format")]
+            Self::Object(_) => "object",
             Self::Policy(_) => "policy",
             Self::Shared(_) => "shared",
             Self::Unauthentic(_) => "unauthentic",

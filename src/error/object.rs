@@ -52,7 +52,7 @@ pub enum ObjectError {
     /// There is nothing that says how the object is encrypted.
     #[error(
         "the object is not encrypted, or its metadata was lost: it has no metadata of the S3 encryption \
-         client, and {}", instruction_file(.instruction_file)
+         client, and {}", looked_for(.instruction_file.as_deref())
     )]
     NotEncrypted {
         /// The instruction file that was looked for, if one was.
@@ -68,8 +68,8 @@ pub enum ObjectError {
     },
 }
 
-fn instruction_file(key: &Option<String>) -> String {
-    match key {
+fn looked_for(instruction_file: Option<&str>) -> String {
+    match instruction_file {
         None => "no instruction file was looked for".to_owned(),
         Some(key) => format!("there is no instruction file `{}`", Excerpt(key.as_bytes())),
     }

@@ -145,6 +145,7 @@ pub struct UnwrapRequest<'a> {
 }
 
 /// A wrapped data key, and what is stored beside it.
+#[derive(Debug)]
 pub struct WrappedDataKey {
     pub(crate) algorithm: WrappingAlgorithm,
     pub(crate) ciphertext: Vec<u8>,
