@@ -16,7 +16,6 @@ mod ec_der;
 #[cfg(feature = "s3-format")]
 mod gcm_stream;
 #[cfg(feature = "s3-format")]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the keyrings of the S3 encryption client"))]
 pub(crate) mod legacy;
 mod pem;
 #[cfg(feature = "s3-format")]

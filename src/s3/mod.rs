@@ -4,12 +4,21 @@
 mod content;
 mod description;
 mod keyring;
+mod metadata;
+mod policy;
 mod suite;
 
 pub use content::{
-    BufferedOpener, ByteRange, ByteSpan, PartSealer, PartTicket, SealedPart, Sealer, UnauthenticatedOpener,
-    UnauthenticatedRangeOpener,
+    BufferedOpener, ByteRange, ByteSpan, PartSealer, PartTicket, SealedPart, Sealer,
+    UnauthenticatedOpener, UnauthenticatedRangeOpener,
 };
 pub use description::MaterialDescription;
-pub use keyring::{Fit, S3Keyring, UnwrapRequest, WrapRequest, WrappedDataKey, WrappingAlgorithm};
+pub use keyring::{
+    AesKeyring, Fit, MultiKeyring, RsaKeyring, S3Keyring, UnwrapRequest, WrapRequest, Wrapped,
+    WrappedDataKey, WrappingAlgorithm, unwrap_data_key,
+};
+pub use metadata::{
+    ContentMetadata, EncodedMetadata, FormatVersion, Metadata, MetadataLocation, Partial,
+};
+pub use policy::Policy;
 pub use suite::ContentSuite;
