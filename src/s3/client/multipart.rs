@@ -369,9 +369,8 @@ impl State {
     fn finish(&mut self, number: i32, last: SealedPart) -> Result<[u8; 16], Error> {
         let sealer = self.sealer.take().ok_or(ApiMisuse::Poisoned)?;
         let sealed = self.parts.values_mut().filter_map(|part| match part {
-            Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _) => {
-                sealed.take()
-            }
+            Part::UnderWay => None,
+            Part::Unsent(sealed, _) | Part::Stored(sealed, _) => sealed.take(),
         });
         let sealed = sealed.chain([last]).collect();
         self.last_part = Some(number);
