@@ -139,7 +139,7 @@ impl Faults {
         for name in checksums {
             parts.headers.remove(name);
         }
-        let mut body = body.collect().await.map_err(HttpError::new)?.to_bytes().to_vec();
+        let mut body = BodyExt::collect(body).await.map_err(HttpError::new)?.to_bytes().to_vec();
         match fault {
             Fault::Refuse(..) | Fault::HangUp => {}
             Fault::LoseAnswer => return Err(hang_up()),
