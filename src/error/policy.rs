@@ -7,6 +7,13 @@ use super::excerpt::{Excerpt, Names};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
+    /// An object has a longer body than may be held until all of it is authenticated.
+    #[cfg(feature = "s3-format")]
+    #[error("the object is longer than `buffer_limit` = {limit} bytes")]
+    BufferLimit {
+        /// The limit in bytes of ciphertext, with its tag.
+        limit: u64,
+    },
     /// The commitment policy forbids this suite.
     #[error("commitment policy {policy} does not allow to {action} with suite {suite}")]
     Commitment {
@@ -88,6 +95,15 @@ pub enum PolicyError {
     LegacyWrapping {
         /// The wrapping algorithm.
         algorithm: &'static str,
+    },
+    /// A range was asked for of content that can only be read whole.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the content is encrypted with {suite}, of which no range is read; ask for the whole object"
+    )]
+    RangeOfLegacyContent {
+        /// The suite.
+        suite: &'static str,
     },
     /// The message is signed, and signed messages may not be streamed.
     #[error(

@@ -97,7 +97,9 @@ impl Body for SealBody {
 
     fn size_hint(&self) -> SizeHint {
         match self.sealer {
-            Some(_) => SizeHint::with_exact(self.stated_len.saturating_sub(self.read).saturating_add(16)),
+            Some(_) => {
+                SizeHint::with_exact(self.stated_len.saturating_sub(self.read).saturating_add(16))
+            }
             None => SizeHint::with_exact(0),
         }
     }

@@ -25,7 +25,10 @@ impl Client {
     /// # Errors
     /// [`Error::S3`] if S3 refuses, [`Error::ApiMisuse`] for a source that cannot be read as `bucket/key`,
     /// [`Error::Object`] if the source is not encrypted as a format says.
-    pub async fn copy_object(&self, input: CopyObjectInputBuilder) -> Result<CopyObjectOutput, Error> {
+    pub async fn copy_object(
+        &self,
+        input: CopyObjectInputBuilder,
+    ) -> Result<CopyObjectOutput, Error> {
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("CopyObject", &bucket, &key)?;
         let source = Source::parse(named("copy source", input.get_copy_source())?)?;
@@ -43,15 +46,23 @@ impl Client {
         let head = head.send_with(&self.sdk).await.map_err(|error| from.sdk_error(error))?;
         let stored = head.metadata.unwrap_or_default();
 
-        let pairs = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let file = match Metadata::classify(pairs)? {
+        let file = match Metadata::read(&stored)? {
             Metadata::Complete(_) => None,
-            Metadata::InInstructionFile(_) if self.instruction_files == InstructionFiles::Never => None,
+            Metadata::InInstructionFile(_) if self.instruction_files == InstructionFiles::Never => {
+                None
+            }
             Metadata::InInstructionFile(partial) => {
                 let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
                 let file = self.instruction_file(from.key(&key), &beside).await?;
                 // What cannot be opened here will not be opened there: better to say so than to spread it.
-                file.map(|text| partial.complete(&text).map(|_| text)).transpose()?
+                match file {
+                    None => return Err(partial.without_instruction_file(Some(&key))),
+                    Some(text) => {
+                        partial.complete(&text)?;
+                        // JSON was read from it, so it is text.
+                        String::from_utf8(text).ok()
+                    }
+                }
             }
         };
         let input = if *input.get_metadata_directive() == Some(MetadataDirective::Replace) {
@@ -117,9 +128,12 @@ impl Source {
             None => (text, None),
         };
         if path.starts_with("arn:") {
-            return Err(unusable("access point ARNs are not read: use `unencrypted()`, or give `bucket/key`"));
+            return Err(unusable(
+                "access point ARNs are not read: use `unencrypted()`, or give `bucket/key`",
+            ));
         }
-        let path = percent_decode_str(path).decode_utf8().map_err(|_| unusable("it is not UTF-8"))?;
+        let path =
+            percent_decode_str(path).decode_utf8().map_err(|_| unusable("it is not UTF-8"))?;
         let path = path.strip_prefix('/').unwrap_or(&path);
         match path.split_once('/') {
             Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {

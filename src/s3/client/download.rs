@@ -60,7 +60,10 @@ pub struct Download<'a, W> {
 
 impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     /// The encryption context that the object was encrypted with.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -87,7 +90,8 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     }
 
     async fn run(self) -> Result<Downloaded, Error> {
-        let Self { client, input, mut writer, context, unauthenticated, part_len, parallelism } = self;
+        let Self { client, input, mut writer, context, unauthenticated, part_len, parallelism } =
+            self;
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
@@ -98,7 +102,9 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
         let (output, stored_len, metadata) = head.into_parts();
         let opened = client.opened(&metadata, &context).await?;
         let Some(e_tag) = output.e_tag.clone() else {
-            return Err(call.operation("HeadObject").failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
+            return Err(call
+                .operation("HeadObject")
+                .failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
         };
         // The version that was asked about: what another writer puts meanwhile is an error, not a mixture.
         let version = input
@@ -186,7 +192,8 @@ impl Client {
         loop {
             let last = end.saturating_sub(1);
             let input = version.clone().range(format!("bytes={start}-{last}"));
-            let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            let mut output =
+                input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
             let expected = format!("bytes {start}-{last}/{stored_len}");
             let whole = start == 0 && end == stored_len && output.content_range.is_none();
             if !whole && output.content_range.as_deref() != Some(&expected) {
@@ -252,7 +259,10 @@ struct Sink<'a, W> {
 
 impl<W: AsyncWrite + Unpin + Send> Sink<'_, W> {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.writer.write_all(bytes).await.map_err(|error| Error::io("writing the plaintext", error))?;
+        self.writer
+            .write_all(bytes)
+            .await
+            .map_err(|error| Error::io("writing the plaintext", error))?;
         self.written = self.written.saturating_add(to_u64(bytes.len()));
         Ok(())
     }

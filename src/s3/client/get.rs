@@ -72,7 +72,10 @@ enum RangeRule {
 
 impl<'a> GetObject<'a> {
     /// The encryption context that the object was encrypted with.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -115,13 +118,19 @@ impl<'a> GetObject<'a> {
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_part_number().is_some() {
             let what = "setting `part_number`";
-            return Err(ApiMisuse::Setting { what, why: "a part of an encrypted object cannot be decrypted" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "a part of an encrypted object cannot be decrypted",
+            }
+            .into());
         }
         let wanted = input.get_range().as_deref().map(str::parse::<ByteRange>).transpose()?;
         let input = match (wanted, range) {
             (None, _) => input,
             (Some(_), RangeRule::Verified) => input.set_range(None),
-            (Some(wanted), RangeRule::Unauthenticated) => input.range(wanted.of_ciphertext().to_string()),
+            (Some(wanted), RangeRule::Unauthenticated) => {
+                input.range(wanted.of_ciphertext().to_string())
+            }
             (Some(_), RangeRule::Refused) => {
                 let why = "an encrypted object is authentic only as a whole: choose `verified_range` or \
                            `unauthenticated_range`";
@@ -135,7 +144,9 @@ impl<'a> GetObject<'a> {
             Err(error) => {
                 let error = call.sdk_error(error);
                 return Err(match wanted {
-                    Some(wanted) if is_status(&error, 416) => client.not_satisfiable(call, &beside, wanted).await?,
+                    Some(wanted) if is_status(&error, 416) => {
+                        client.not_satisfiable(call, &beside, wanted).await?
+                    }
                     _ => error,
                 });
             }
@@ -148,8 +159,12 @@ impl<'a> GetObject<'a> {
         let metadata = client.content_metadata(call, stored, &beside, &suffix).await?;
         let opened = client.opened(&metadata, &context).await?;
         match wanted {
-            Some(wanted) if asked_for_range => unauthenticated(call, opened, output, wanted).await,
-            _ if release == Release::Unauthenticated && wanted.is_none() => Ok(streamed(&metadata, opened, output)),
+            Some(wanted) if asked_for_range => {
+                unauthenticated(client, call, opened, output, wanted).await
+            }
+            _ if release == Release::Unauthenticated && wanted.is_none() => {
+                Ok(streamed(&metadata, opened, output))
+            }
             _ => client.verified(call, opened, output, wanted).await,
         }
     }
@@ -182,7 +197,8 @@ impl Client {
         wanted: Option<ByteRange>,
     ) -> Result<GetObjectOutput, Error> {
         let limit = self.buffer_limit;
-        let stated = output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let stated =
+            output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         if stated > limit {
             return Err(PolicyError::BufferLimit { limit }.into());
         }
@@ -207,19 +223,24 @@ impl Client {
     async fn not_satisfiable(
         &self,
         call: Call<'_>,
-        beside: &super::GetObjectInputBuilder,
+        beside: &GetObjectInputBuilder,
         wanted: ByteRange,
     ) -> Result<Error, Error> {
         let head = super::inputs::head_of_get(beside).send_with(&self.sdk).await;
         let head = head.map_err(|error| call.operation("HeadObject").sdk_error(error))?;
-        let stored = head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let stored =
+            head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let len = stored.saturating_sub(16);
         Ok(ObjectError::Range { range: wanted.to_string(), len }.into())
     }
 }
 
 /// The plaintext as it comes.
-fn streamed(metadata: &ContentMetadata, opened: Opened, mut output: GetObjectOutput) -> GetObjectOutput {
+fn streamed(
+    metadata: &ContentMetadata,
+    opened: Opened,
+    mut output: GetObjectOutput,
+) -> GetObjectOutput {
     let ciphertext = std::mem::take(&mut output.body);
     let stored = output.content_length.and_then(|len| u64::try_from(len).ok());
     // That of CBC depends on its padding, which comes last.
@@ -233,6 +254,7 @@ fn streamed(metadata: &ContentMetadata, opened: Opened, mut output: GetObjectOut
 
 /// A range, decrypted without being authenticated.
 async fn unauthenticated(
+    client: &Client,
     call: Call<'_>,
     opened: Opened,
     mut output: GetObjectOutput,
@@ -242,11 +264,18 @@ async fn unauthenticated(
     // A server may answer with everything.
     let content_range = output.content_range.as_deref();
     let (start, stored_len) = match content_range {
-        Some(text) => parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?,
-        None => (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default()),
+        Some(text) => {
+            parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?
+        }
+        None => {
+            (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default())
+        }
     };
     let mut opener = opened.unauthenticated_range(wanted, stored_len)?;
     let span = opener.span();
+    if span.len() > client.buffer_limit {
+        return Err(PolicyError::BufferLimit { limit: client.buffer_limit }.into());
+    }
     let mut body = std::mem::take(&mut output.body);
     let mut plaintext = Vec::new();
     let mut at = start;

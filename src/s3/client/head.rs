@@ -21,13 +21,19 @@ impl Client {
         let call = Call::new("HeadObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
             let what = "setting `range` or `part_number`";
-            return Err(ApiMisuse::Setting { what, why: "only the whole of an encrypted object is known" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "only the whole of an encrypted object is known",
+            }
+            .into());
         }
         let beside = get_of_head(&input);
         let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         let stored = output.metadata.as_ref();
-        let metadata = self.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await?;
-        let stored_len = output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let metadata =
+            self.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await?;
+        let stored_len =
+            output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let plaintext_len = PlaintextLen::of(&metadata, stored_len);
         output.content_length = match plaintext_len {
             PlaintextLen::Exact(len) | PlaintextLen::Stated(len) => i64::try_from(len).ok(),

@@ -18,20 +18,18 @@ use std::sync::Arc;
 
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
-use aws_sdk_s3::primitives::ByteStream;
 pub use download::{Download, Downloaded};
 pub use get::GetObject;
 pub use head::{ObjectHead, PlaintextLen};
 pub use list::{ListObjects, ListedObject, Listing};
-pub use multipart::MultipartUpload;
+pub use multipart::{CreateMultipartUpload, MultipartUpload};
 pub use put::PutObject;
 pub use upload::Upload;
 
 use self::call::Call;
 use crate::error::{Error, ObjectError, S3Failure};
-use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::keyring::S3Keyring;
-use crate::s3::metadata::{ContentMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
+use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
 use crate::s3::policy::Policy;
 
 /// Encrypts objects before they are uploaded, and decrypts them after they are downloaded.
@@ -130,18 +128,17 @@ impl Client {
         beside: &GetObjectInputBuilder,
         suffix: &str,
     ) -> Result<ContentMetadata, Error> {
-        let pairs = stored.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
-        let partial = match Metadata::classify(pairs)? {
+        let partial = match Metadata::read(stored.into_iter().flatten())? {
             Metadata::Complete(metadata) => return Ok(metadata),
             Metadata::InInstructionFile(partial) => partial,
         };
         if self.instruction_files == InstructionFiles::Never {
-            return Err(ObjectError::NotEncrypted { instruction_file: None }.into());
+            return Err(partial.without_instruction_file(None));
         }
         let key = format!("{}{suffix}", call.key);
         match self.instruction_file(call.key(&key), beside).await? {
             Some(text) => partial.complete(&text),
-            None => Err(ObjectError::NotEncrypted { instruction_file: Some(key) }.into()),
+            None => Err(partial.without_instruction_file(Some(&key))),
         }
     }
 
@@ -160,11 +157,14 @@ impl Client {
             .set_sse_customer_algorithm(beside.get_sse_customer_algorithm().clone())
             .set_sse_customer_key(beside.get_sse_customer_key().clone())
             .set_sse_customer_key_md5(beside.get_sse_customer_key_md5().clone());
-        let mut output = match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
-            Ok(output) => output,
-            Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let mut output =
+            match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+                Ok(output) => output,
+                Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
         let mut text = Vec::new();
         while let Some(chunk) = output.body.next().await {
             text.extend_from_slice(&chunk.map_err(|error| call.body_failed(error))?);
@@ -182,11 +182,12 @@ impl Client {
         call: Call<'_>,
         input: PutObjectInputBuilder,
         suffix: &str,
-        text: Vec<u8>,
+        text: String,
     ) -> Result<(), Error> {
         let key = format!("{}{suffix}", call.key);
         let call = call.key(&key).operation("PutObject");
-        let input = input.key(&key).metadata(INSTRUCTION_FILE_MARK, "").body(ByteStream::from(text));
+        let (mark, value) = EncodedMetadata::instruction_file_metadata();
+        let input = input.key(&key).metadata(mark, value).body(text.into_bytes().into());
         input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         Ok(())
     }
@@ -218,5 +219,3 @@ pub enum InstructionFiles {
 
 /// Enough for most objects, little enough for most processes.
 const DEFAULT_BUFFER_LIMIT: u64 = 64 << 20;
-/// Metadata that tells instruction files from other objects, as other clients write it.
-const INSTRUCTION_FILE_MARK: &str = "x-amz-crypto-instr-file";

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::inputs::Shared;
+use super::put::encryption_pairs;
 use super::{Client, InstructionFiles};
 use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, S3Failure};
@@ -39,7 +40,13 @@ impl Client {
         part_len: usize,
     ) -> CreateMultipartUpload<'_> {
         let instruction_files = self.instruction_files;
-        CreateMultipartUpload { client: self, input, part_len, context: EncryptionContext::default(), instruction_files }
+        CreateMultipartUpload {
+            client: self,
+            input,
+            part_len,
+            context: EncryptionContext::default(),
+            instruction_files,
+        }
     }
 }
 
@@ -56,7 +63,10 @@ pub struct CreateMultipartUpload<'a> {
 
 impl<'a> CreateMultipartUpload<'a> {
     /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -75,10 +85,11 @@ impl<'a> CreateMultipartUpload<'a> {
         let own = input.get_metadata().clone().unwrap_or_default();
         let prepared = client.prepared(&context, &own, instruction_files).await?;
         let mut metadata: HashMap<_, _> = own;
-        metadata.extend(prepared.metadata());
-        let instruction_file = prepared.instruction_file();
+        metadata.extend(encryption_pairs(&prepared));
+        let instruction_file = prepared.metadata().instruction_file().map(str::to_owned);
         let create = input.set_metadata(Some(metadata));
-        let output = create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let output =
+            create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
         let upload_id = output.upload_id().unwrap_or_default().to_owned();
         if upload_id.is_empty() {
             return Err(call.failed(S3Failure::WrongAnswer("it has no upload id".to_owned())));
@@ -140,7 +151,7 @@ pub struct MultipartUpload {
     shared: Shared,
     upload_id: String,
     part_len: usize,
-    instruction_file: Option<Vec<u8>>,
+    instruction_file: Option<String>,
     state: Mutex<State>,
 }
 
@@ -180,11 +191,20 @@ impl MultipartUpload {
     /// # Errors
     /// [`Error::ApiMisuse`] for a part of another length, or one that was given before;
     /// [`Error::S3`] if S3 does not take it: [`resend_part`](Self::resend_part) tries again.
-    pub async fn upload_part(&self, number: i32, plaintext: Vec<u8>) -> Result<UploadPartOutput, Error> {
+    pub async fn upload_part(
+        &self,
+        number: i32,
+        plaintext: Vec<u8>,
+    ) -> Result<UploadPartOutput, Error> {
         let (found, expected) = (plaintext.len(), self.part_len);
         if found != expected {
             let [expected, found] = [expected, found].map(crate::message::to_u64);
-            return Err(ApiMisuse::BufferLen { what: "a part that is not the last", expected, found }.into());
+            return Err(ApiMisuse::BufferLen {
+                what: "a part that is not the last",
+                expected,
+                found,
+            }
+            .into());
         }
         let ticket = self.state().ticket(number, self.part_len, found)?;
         let (part, sealed) = seal(ticket, plaintext).await?;
@@ -196,7 +216,11 @@ impl MultipartUpload {
     ///
     /// # Errors
     /// As [`upload_part`](Self::upload_part), and [`Error::ApiMisuse`] if a part before it is missing.
-    pub async fn upload_last_part(&self, number: i32, plaintext: Vec<u8>) -> Result<UploadPartOutput, Error> {
+    pub async fn upload_last_part(
+        &self,
+        number: i32,
+        plaintext: Vec<u8>,
+    ) -> Result<UploadPartOutput, Error> {
         let (found, limit) = (plaintext.len(), self.part_len);
         if found > limit {
             let [expected, found] = [limit, found].map(crate::message::to_u64);
@@ -231,15 +255,17 @@ impl MultipartUpload {
     ) -> Result<CompleteMultipartUploadOutput, Error> {
         let call = self.call("CompleteMultipartUpload");
         let parts = self.state().completed()?;
-        let input = self
-            .shared
-            .fill_complete(input)
-            .upload_id(&self.upload_id)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
-        let output = input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let input =
+            self.shared.fill_complete(input).upload_id(&self.upload_id).multipart_upload(
+                CompletedMultipartUpload::builder().set_parts(Some(parts)).build(),
+            );
+        let output =
+            input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
         if let Some(text) = &self.instruction_file {
             let input = self.shared.instruction_file();
-            self.client.put_instruction_file(call, input, INSTRUCTION_FILE_SUFFIX, text.clone()).await?;
+            self.client
+                .put_instruction_file(call, input, INSTRUCTION_FILE_SUFFIX, text.clone())
+                .await?;
         }
         Ok(output)
     }
@@ -266,7 +292,8 @@ impl MultipartUpload {
         let call = self.call("UploadPart");
         let body = ByteStream::new(SdkBody::from(ciphertext));
         let input = self.shared.part().upload_id(&self.upload_id).part_number(number).body(body);
-        let output = input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let output =
+            input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
         if output.e_tag().is_none_or(str::is_empty) {
             return Err(call.failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
         }
@@ -297,10 +324,13 @@ impl State {
         let ticket = match self.tickets.remove(&number) {
             Some(ticket) => ticket,
             None if number < self.next_part => {
-                return Err(order("a part was given twice: `resend_part` sends one again that failed"));
+                return Err(order(
+                    "a part was given twice: `resend_part` sends one again that failed",
+                ));
             }
             None => {
-                let sealer = self.sealer.as_ref().ok_or_else(|| order("the last part was given already"))?;
+                let sealer =
+                    self.sealer.as_ref().ok_or_else(|| order("the last part was given already"))?;
                 while self.next_part < number {
                     self.tickets.insert(self.next_part, sealer.next_part(part_len)?);
                     self.next_part = self.next_part.saturating_add(1);
@@ -314,16 +344,25 @@ impl State {
         Ok(ticket)
     }
 
-    fn last_ticket(&mut self, number: i32, part_len: usize, len: usize) -> Result<PartTicket, Error> {
+    fn last_ticket(
+        &mut self,
+        number: i32,
+        part_len: usize,
+        len: usize,
+    ) -> Result<PartTicket, Error> {
         let missing = |why| Error::from(ApiMisuse::Order(why));
         if self.last_part.is_some() {
             return Err(missing("the last part was given already"));
         }
         if !self.tickets.is_empty() || number != self.next_part {
-            return Err(missing("the last part comes after all others were given, and is numbered after them"));
+            return Err(missing(
+                "the last part comes after all others were given, and is numbered after them",
+            ));
         }
         if self.parts.values().any(|part| matches!(part, Part::UnderWay(None))) {
-            return Err(missing("a part before the last is still being encrypted: wait for it, or give it again"));
+            return Err(missing(
+                "a part before the last is still being encrypted: wait for it, or give it again",
+            ));
         }
         self.ticket(number, part_len, len)
     }
@@ -332,7 +371,9 @@ impl State {
     fn finish(&mut self, number: i32, last: SealedPart) -> Result<[u8; 16], Error> {
         let sealer = self.sealer.take().ok_or(ApiMisuse::Poisoned)?;
         let sealed = self.parts.values_mut().filter_map(|part| match part {
-            Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _) => sealed.take(),
+            Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _) => {
+                sealed.take()
+            }
         });
         let sealed = sealed.chain([last]).collect();
         self.last_part = Some(number);
@@ -348,7 +389,9 @@ impl State {
 
     fn stored(&mut self, number: i32, output: &UploadPartOutput) {
         let sealed = match self.parts.get_mut(&number) {
-            Some(Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _)) => sealed.take(),
+            Some(Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _)) => {
+                sealed.take()
+            }
             None => None,
         };
         self.parts.insert(number, Part::Stored(sealed, Box::new(completed(number, output))));
@@ -362,7 +405,12 @@ impl State {
         for number in 1..=last {
             match self.parts.get(&number) {
                 Some(Part::Stored(_, part)) => all.push(CompletedPart::clone(part)),
-                _ => return Err(ApiMisuse::Order("a part is not stored yet: wait for it, or `resend_part`").into()),
+                _ => {
+                    return Err(ApiMisuse::Order(
+                        "a part is not stored yet: wait for it, or `resend_part`",
+                    )
+                    .into());
+                }
             }
         }
         Ok(all)

@@ -50,7 +50,10 @@ pub struct PutObject<'a> {
 
 impl<'a> PutObject<'a> {
     /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -77,8 +80,8 @@ impl<'a> PutObject<'a> {
         let prepared = client.prepared(&context, &own, instruction_files).await?;
 
         let mut metadata = own;
-        metadata.extend(prepared.metadata());
-        let file = prepared.instruction_file();
+        metadata.extend(encryption_pairs(&prepared));
+        let file = prepared.metadata().instruction_file().map(str::to_owned);
         let beside = file.is_some().then(|| instruction_file_of_put(&input));
         let body = sealed(prepared, body, plaintext_len)?;
         let input = input.set_metadata(Some(metadata)).content_length(stored_len).body(body);
@@ -118,19 +121,23 @@ impl Client {
         let always = instruction_files == InstructionFiles::Always;
         let request = prepare(&*self.keyring).context(context.iter()).policy(self.policy.clone());
         let prepared = request.instruction_file(always).await?;
-        let pairs = || own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        match prepared.check_metadata(pairs()) {
+        match prepared.metadata().check_user_metadata(own) {
             Err(Error::Object(ObjectError::MetadataTooLong { .. }))
                 if instruction_files == InstructionFiles::WhenNeeded =>
             {
                 let prepared = prepared.with_instruction_file();
-                prepared.check_metadata(pairs())?;
+                prepared.metadata().check_user_metadata(own)?;
                 Ok(prepared)
             }
             Err(error) => Err(error),
             Ok(()) => Ok(prepared),
         }
     }
+}
+
+/// What the SDK adds to the metadata of an object.
+pub(super) fn encryption_pairs(prepared: &Prepared) -> impl Iterator<Item = (String, String)> {
+    prepared.metadata().object().map(|(key, value)| (key.to_owned(), value.to_owned()))
 }
 
 /// The ciphertext of a body.
@@ -150,7 +157,9 @@ fn sealed(prepared: Prepared, body: ByteStream, plaintext_len: u64) -> Result<By
 fn stated_len(content_length: Option<i64>, body: &ByteStream) -> Result<u64, Error> {
     let what = "content length";
     let stated = content_length
-        .map(|len| u64::try_from(len).map_err(|_| ApiMisuse::Setting { what, why: "it is negative" }))
+        .map(|len| {
+            u64::try_from(len).map_err(|_| ApiMisuse::Setting { what, why: "it is negative" })
+        })
         .transpose()?;
     let known = match (body.bytes(), body.size_hint()) {
         (Some(bytes), _) => Some(to_u64(bytes.len())),

@@ -58,7 +58,10 @@ pub struct Upload<'a, R> {
 
 impl<'a, R: AsyncRead + Unpin + Send> Upload<'a, R> {
     /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -83,13 +86,18 @@ impl<'a, R: AsyncRead + Unpin + Send> Upload<'a, R> {
     }
 
     async fn run(self) -> Result<PutObjectOutput, Error> {
-        let Self { client, input, mut reader, context, instruction_files, part_len, parallelism } = self;
+        let Self { client, input, mut reader, context, instruction_files, part_len, parallelism } =
+            self;
         check_part_len(part_len)?;
         let input = input.build().map_err(unusable_input)?;
         refuse_checksums(&input)?;
         if input.body.size_hint() != (0, Some(0)) || input.content_length.is_some() {
             let what = "input";
-            return Err(ApiMisuse::Setting { what, why: "the reader is the body: leave out `body` and `content_length`" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "the reader is the body: leave out `body` and `content_length`",
+            }
+            .into());
         }
         let first = read_part(&mut reader, part_len, Vec::new()).await?;
         let Filled::Full(first, more) = first else {
@@ -260,7 +268,9 @@ impl AbortOnDrop {
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
+        if let (Some(upload), Ok(runtime)) =
+            (self.upload.take(), tokio::runtime::Handle::try_current())
+        {
             drop(runtime.spawn(async move { upload.abort().await }));
         }
     }
