@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::request::Parts;
@@ -125,7 +125,7 @@ impl Faults {
         match fault {
             Some(Fault::Refuse(status, code)) => {
                 // A client that is still sending would not see the answer.
-                let _ = body.collect().await;
+                let _ = BodyExt::collect(body).await;
                 return refusal(status, code);
             }
             Some(Fault::HangUp) => return Err(hang_up()),
