@@ -24,7 +24,7 @@ impl Keys {
         let private = RsaPrivateKey::generate(2048).unwrap();
         let rsa = RsaKeyring::key_pair(private.public_key().unwrap(), private).unwrap();
         Self {
-            aws: Arc::new(KmsKeyring::new(kms.client(IRELAND), arn).unwrap()),
+            aws: Arc::new(KmsKeyring::new(kms.client(IRELAND), &arn).unwrap()),
             kms,
             aes: aes(),
             rsa: Arc::new(rsa),
