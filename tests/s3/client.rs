@@ -129,7 +129,10 @@ async fn the_encryption_context_has_to_be_the_same() {
         assert_eq!((what, key.as_str()), expected);
     }
     assert!(s3.get_object(get("k")).await.is_err());
-    assert!(keys.kms.calls().is_empty(), "AWS KMS is not asked with a context that is not the caller's");
+    assert!(
+        keys.kms.calls().is_empty(),
+        "AWS KMS is not asked with a context that is not the caller's"
+    );
     let reserved = [("aws:x-amz-cek-alg", "115")];
     let refused = s3.put_object(put("k").body(bytes(5).into())).context(reserved).await;
     assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::ReservedObjectKey { .. }))));
@@ -195,14 +198,22 @@ async fn instruction_files_are_written_read_and_deleted_as_asked_for() {
         assert_eq!(world.keys(), ["k", "k.instruction"]);
         assert_eq!(open(&s3, "k").await, bytes(17));
         let never = s3.clone().instruction_files(InstructionFiles::Never);
-        let error = never.get_object(get("k")).await.unwrap_err();
-        assert!(says_of_the_data_key(&error).contains("no instruction file was looked for"));
+        let Err(Error::Object(ObjectError::Metadata { key, fault })) =
+            never.get_object(get("k")).await
+        else {
+            panic!("it must not be read")
+        };
+        assert_eq!(key, "x-amz-3");
+        assert!(fault.contains("no instruction file was looked for"), "{fault}");
         let head = s3.head_object(head("k")).await.unwrap();
         assert_eq!(head.plaintext_len(), PlaintextLen::Exact(17));
         // Without its file it is lost, and the error says what was looked for.
         world.sdk().delete_object().bucket(BUCKET).key("k.instruction").send().await.unwrap();
-        let error = s3.get_object(get("k")).await.unwrap_err();
-        assert!(says_of_the_data_key(&error).contains("k.instruction"), "{error}");
+        let got = s3.get_object(get("k")).await;
+        let Err(Error::Object(ObjectError::InstructionFile { fault })) = got else {
+            panic!("{got:?}")
+        };
+        assert!(fault.contains("k.instruction") && fault.contains("missing"), "{fault}");
         always.put_object(put("k").body(bytes(17).into())).await.unwrap();
         s3.delete_object(DeleteObjectInput::builder().bucket(BUCKET).key("k")).await.unwrap();
         assert_eq!(world.keys(), [""; 0]);
@@ -236,22 +247,29 @@ async fn lengths_are_those_of_the_plaintext() {
     assert_eq!(head.output().content_length, Some(1000));
 
     let listing = s3.list_objects_v2(ListObjectsV2Input::builder().bucket(BUCKET)).await.unwrap();
-    let found: Vec<_> = listing.objects().iter().map(|each| {
-        let len = each.plaintext_len().ok();
-        (each.object().key().unwrap(), len, each.is_instruction_file())
-    }).collect();
+    let found: Vec<_> = listing
+        .objects()
+        .iter()
+        .map(|each| {
+            let len = each.plaintext_len().ok();
+            (each.object().key().unwrap(), len, each.is_instruction_file())
+        })
+        .collect();
     let exact = |len| Some(PlaintextLen::Exact(len));
     let [.., (file, file_len, true)] = found[..] else { panic!("{found:?}") };
     assert_eq!(file, "with-file.instruction");
     assert_eq!(file_len, exact(u64::try_from(world.stored(file).len()).unwrap()));
-    assert_eq!(found[..6], [
-        ("0000", exact(0), false),
-        ("0001", exact(1), false),
-        ("0016", exact(16), false),
-        ("1000", exact(1000), false),
-        ("plain", None, false),
-        ("with-file", exact(7), false),
-    ]);
+    assert_eq!(
+        found[..6],
+        [
+            ("0000", exact(0), false),
+            ("0001", exact(1), false),
+            ("0016", exact(16), false),
+            ("1000", exact(1000), false),
+            ("plain", None, false),
+            ("with-file", exact(7), false),
+        ]
+    );
     world.faults().clear();
     let list = ListObjectsV2Input::builder().bucket(BUCKET);
     let listing = s3.list_objects_v2(list).estimate().await.unwrap();
@@ -313,14 +331,6 @@ fn head(key: &str) -> aws_sdk_s3::operation::head_object::builders::HeadObjectIn
     HeadObjectInput::builder().bucket(BUCKET).key(key)
 }
 
-/// What is wrong with the wrapped data key in the metadata.
-fn says_of_the_data_key(error: &Error) -> &str {
-    match error {
-        Error::Object(ObjectError::Metadata { key: "x-amz-3", fault }) => fault,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// All of an object, verified.
 pub(crate) async fn open(s3: &waxseal::s3::Client, key: &str) -> Vec<u8> {
     s3.get_object(get(key)).await.unwrap().body.collect().await.unwrap().to_vec()
@@ -334,6 +344,7 @@ pub(crate) fn bytes(len: usize) -> Vec<u8> {
 /// A body in chunks, of a length that it does not know.
 fn streamed(bytes: Vec<u8>) -> ByteStream {
     let chunks: Vec<_> = bytes.chunks(7001).map(Bytes::copy_from_slice).collect();
-    let frames = stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
+    let frames =
+        stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
     ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames)))
 }
