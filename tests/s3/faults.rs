@@ -88,7 +88,8 @@ async fn a_download_of_a_changed_object_writes_nothing() {
         for at in [0, 300] {
             world.faults().next(Operation::GetObject, 1, Fault::FlipByte(at));
             let mut plaintext = Vec::new();
-            let failed = s3.download(get("k"), &mut plaintext).part_len(400).await;
+            let download = s3.download(get("k"), &mut plaintext).part_len(400);
+            let failed = download.parallelism(1).await;
             assert!(matches!(failed, Err(Error::Unauthentic(_))), "{failed:?}");
             assert!(plaintext.is_empty());
         }
