@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "credentials and ports are for the example")]
 mod serve;
 
+use std::collections::HashMap;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -59,6 +61,17 @@ impl World {
     pub(crate) async fn put(&self, key: &str, body: &[u8]) -> String {
         let put = self.sdk().put_object().bucket(BUCKET).key(key).body(body.to_vec().into());
         put.send().await.unwrap().e_tag.unwrap()
+    }
+
+    /// The same with metadata.
+    pub(crate) async fn put_with(&self, key: &str, body: &[u8], metadata: HashMap<String, String>) {
+        let put = self.sdk().put_object().bucket(BUCKET).key(key).body(body.to_vec().into());
+        put.set_metadata(Some(metadata)).send().await.unwrap();
+    }
+
+    pub(crate) async fn metadata(&self, key: &str) -> HashMap<String, String> {
+        let head = self.sdk().head_object().bucket(BUCKET).key(key).send();
+        head.await.unwrap().metadata.unwrap()
     }
 
     pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
