@@ -1,7 +1,7 @@
 //! What a broken network, a failing S3 and somebody else who writes to the bucket must not bring about.
 
-use waxseal::s3::{Client, S3Failure};
 use waxseal::Error;
+use waxseal::s3::{Client, S3Failure};
 
 use super::client::{bytes, get, open, put};
 use super::keys::{aes, client};
@@ -88,7 +88,8 @@ async fn a_download_of_a_changed_object_writes_nothing() {
         for at in [0, 300] {
             world.faults().next(Operation::GetObject, 1, Fault::FlipByte(at));
             let mut plaintext = Vec::new();
-            let failed = s3.download(get("k"), &mut plaintext).part_len(400).await;
+            let download = s3.download(get("k"), &mut plaintext).part_len(400);
+            let failed = download.parallelism(1).await;
             assert!(matches!(failed, Err(Error::Unauthentic(_))), "{failed:?}");
             assert!(plaintext.is_empty());
         }

@@ -7,7 +7,9 @@ mod serve;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-pub(crate) use serve::{Fault, Faults, Operation, S3Server};
+use serve::S3Server;
+use serve::faults::Faults;
+pub(crate) use serve::faults::{Fault, Operation};
 use tempfile::TempDir;
 
 /// An S3 in a folder that goes when it is dropped.
@@ -72,7 +74,7 @@ pub(crate) fn refused<T: std::fmt::Debug, E>(
 where
     E: ProvideErrorMetadata,
 {
-    let error = result.err().expect("it should be refused");
+    let error = result.expect_err("it should be refused");
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     (status.unwrap_or_default(), error.code().unwrap_or_default().to_owned())
 }
