@@ -71,7 +71,6 @@ impl Client {
         } else {
             input
         };
-        // The copied object must not be without its instruction file at any moment.
         if let Some(text) = file {
             let beside = PutObjectInputBuilder::default()
                 .bucket(call.bucket)

@@ -106,9 +106,9 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
                 .operation("HeadObject")
                 .failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
         };
-        // The version that was asked about: what another writer puts meanwhile is an error, not a mixture.
+        // What was asked about: what another writer puts meanwhile is an error, not a mixture. By its ETag, as naming
+        // its version would need another permission.
         let version = input
-            .set_version_id(output.version_id.clone())
             .set_if_modified_since(None)
             .set_if_unmodified_since(None)
             .set_if_none_match(None)
