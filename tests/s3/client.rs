@@ -386,7 +386,9 @@ pub(crate) async fn open(s3: &waxseal::s3::Client, key: &str) -> Vec<u8> {
 
 /// So many bytes, not all the same.
 pub(crate) fn bytes(len: usize) -> Vec<u8> {
-    (0..=250).cycle().take(len).collect()
+    let mut bytes = (0..=250).collect::<Vec<_>>().repeat(len / 251 + 1);
+    bytes.truncate(len);
+    bytes
 }
 
 /// A body in chunks, of a length that it does not know.
