@@ -36,8 +36,11 @@ fn main() {
         return serve_until_killed(Path::new(&arguments[at + 1]));
     }
     let smoke = arguments.iter().any(|argument| argument == "--test");
-    let sizes: &[(usize, usize)] =
-        if smoke { &[(1 << 20, 1), (20 << 20, 1)] } else { &[(1 << 20, 30), (100 << 20, 5), (1 << 30, 3)] };
+    let sizes: &[(usize, usize)] = if smoke {
+        &[(1 << 20, 1), (20 << 20, 1)]
+    } else {
+        &[(1 << 20, 30), (100 << 20, 5), (1 << 30, 3)]
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -75,7 +78,8 @@ async fn sealed_put(client: &s3::Client, body: Bytes) {
 async fn sealed_get(client: &s3::Client, len: usize) {
     let input = GetObjectInput::builder().bucket(BUCKET).key("sealed");
     let part_len = u64::try_from(PART_LEN).unwrap();
-    let download = client.download(input, tokio::io::sink()).part_len(part_len).parallelism(PARALLELISM);
+    let download =
+        client.download(input, tokio::io::sink()).part_len(part_len).parallelism(PARALLELISM);
     let done = download.await.unwrap();
     assert_eq!(done.plaintext_len(), u64::try_from(len).unwrap());
 }
@@ -107,7 +111,8 @@ async fn plain_get(sdk: &Client, len: usize) {
     let pieces = (0..len).step_by(PART_LEN).map(|start| async move {
         let last = len.min(start + PART_LEN) - 1;
         let range = format!("bytes={start}-{last}");
-        let output = sdk.get_object().bucket(BUCKET).key("plain").range(range).send().await.unwrap();
+        let output =
+            sdk.get_object().bucket(BUCKET).key("plain").range(range).send().await.unwrap();
         output.body.collect().await.unwrap().into_bytes().len()
     });
     let lens: Vec<usize> = stream::iter(pieces).buffered(PARALLELISM).collect().await;

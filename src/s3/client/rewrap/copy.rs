@@ -122,10 +122,12 @@ pub(super) async fn tags(
             error => return Err(error),
         },
     };
-    let encode = |text| utf8_percent_encode(text, &ESCAPED_IN_TAGS);
-    let pair =
-        |tag: &aws_sdk_s3::types::Tag| format!("{}={}", encode(&tag.key), encode(&tag.value));
-    let pairs: Vec<_> = output.tag_set.iter().map(pair).collect();
+    let pairs = output.tag_set.iter().map(|tag| {
+        let [key, value] =
+            [&tag.key, &tag.value].map(|text| utf8_percent_encode(text, &ESCAPED_IN_TAGS));
+        format!("{key}={value}")
+    });
+    let pairs: Vec<_> = pairs.collect();
     Ok((!pairs.is_empty()).then(|| pairs.join("&")))
 }
 
