@@ -1,0 +1,5 @@
+//! The S3 encryption client, against an S3 and an AWS KMS in the process.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+
+mod embedded;
+mod server;
