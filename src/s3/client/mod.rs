@@ -9,6 +9,7 @@ mod get;
 mod head;
 mod inputs;
 mod list;
+mod message;
 mod multipart;
 mod put;
 mod upload;
@@ -27,6 +28,7 @@ pub use put::PutObject;
 pub use upload::Upload;
 
 use self::call::Call;
+use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
 use crate::s3::keyring::S3Keyring;
 use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
@@ -62,6 +64,7 @@ pub struct Client {
     policy: Policy,
     buffer_limit: u64,
     instruction_files: InstructionFiles,
+    messages: Messages,
 }
 
 impl Client {
@@ -82,6 +85,7 @@ impl Client {
             policy: Policy::default(),
             buffer_limit: DEFAULT_BUFFER_LIMIT,
             instruction_files: InstructionFiles::default(),
+            messages: Messages::default(),
         }
     }
 
@@ -130,6 +134,9 @@ impl Client {
     ) -> Result<ContentMetadata, Error> {
         let partial = match Metadata::read(stored.into_iter().flatten())? {
             Metadata::Complete(metadata) => return Ok(metadata),
+            Metadata::InInstructionFile(_) if message::is_marked(stored) => {
+                return Err(ObjectError::EsdkMessage.into());
+            }
             Metadata::InInstructionFile(partial) => partial,
         };
         if self.instruction_files == InstructionFiles::Never {
