@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use s3s::service::S3Service;
@@ -135,6 +135,7 @@ impl Faults {
             Some(Fault::HangUp) => return Err(hang_up()),
             _ => {}
         }
+        let parts = with_one_content_encoding(parts);
         let answer = service.call(Request::from_parts(parts, Body::from(body))).await?;
         let (mut parts, body) = answer.into_parts();
         let Some(fault) = fault else { return Ok(Response::from_parts(parts, body)) };
@@ -223,6 +224,16 @@ fn operation(parts: &Parts) -> Operation {
         (&Method::PUT, true) => Operation::PutObject,
         _ => Operation::Other,
     }
+}
+
+/// The SDK adds a second header for `aws-chunked`, which is not read otherwise. To the signature it is the same.
+fn with_one_content_encoding(mut parts: Parts) -> Parts {
+    let values = parts.headers.get_all(CONTENT_ENCODING).iter();
+    let values: Vec<_> = values.map(HeaderValue::as_bytes).collect();
+    if let (2.., Ok(joined)) = (values.len(), HeaderValue::from_bytes(&values.join(&b","[..]))) {
+        parts.headers.insert(CONTENT_ENCODING, joined);
+    }
+    parts
 }
 
 fn refusal(status: u16, code: &str) -> Result<Response<Body>, HttpError> {

@@ -38,15 +38,13 @@ async fn metadata_and_headers_come_back_as_they_were_put() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_checksum_is_stored_without_its_wrapping() {
+async fn a_body_whose_checksum_comes_last_is_stored_without_its_wrapping() {
     let world = World::new();
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), vec![7; 100_000]).unwrap();
     let body = ByteStream::from_path(path.path()).await.unwrap();
     let put = world.sdk().put_object().bucket(BUCKET).key("k").content_encoding("br").body(body);
     put.send().await.unwrap();
-    let seen = world.faults().seen();
-    assert_eq!(seen.last().unwrap().header("content-encoding"), Some("br,aws-chunked"));
     assert_eq!(world.stored("k"), vec![7; 100_000]);
     assert_eq!(get(&world, "k", None).await.content_encoding.as_deref(), Some("br"));
     let body = ByteStream::from_path(path.path()).await.unwrap();
