@@ -5,6 +5,8 @@ mod client;
 mod embedded;
 mod faults;
 mod keys;
+mod message;
+mod message_ranges;
 mod ranges;
 mod server;
 mod transfer;

@@ -293,10 +293,12 @@ impl MultipartUpload {
         ciphertext: Vec<u8>,
         is_last: bool,
     ) -> Result<UploadPartOutput, Error> {
+        let part = Bytes::from(ciphertext);
+        self.state().parts.insert(number, Part::Unsent(None, part.clone()));
         if is_last {
             self.state().last_part = Some(number);
         }
-        self.send(number, ciphertext.into(), None).await
+        self.send(number, part).await
     }
 
     /// Forgets the upload and the parts that S3 has.

@@ -31,12 +31,13 @@ impl Client {
         context: &EncryptionContext,
         wanted: ByteRange,
     ) -> Result<GetObjectOutput, Error> {
+        let keys = self.message_keys()?;
         let (mut output, stored) = self.first_bytes(call, input).await?;
         let locked = stored.header().await?;
         if locked.suite().signs() {
             return Err(PolicyError::RangeOfSignedMessage.into());
         }
-        let decryptor = locked.unlock(self.message_keys()?).require(context).await?;
+        let decryptor = locked.unlock(keys).require(context).await?;
         let header = decryptor.header().parsed();
         let ContentType::Framed { frame_len } = header.content_type() else {
             return Err(PolicyError::RangeOfUnframedMessage.into());
