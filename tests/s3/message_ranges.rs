@@ -3,7 +3,8 @@
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use waxseal::s3::{Client, Format, S3Failure};
 use waxseal::{
-    AlgorithmSuite, ApiMisuse, Error, FrameKind, ObjectError, PolicyError, RawAesKeyring, Stage,
+    AesKey, AlgorithmSuite, ApiMisuse, Error, FrameKind, ObjectError, PolicyError, RawAesKeyring,
+    Stage,
 };
 
 use super::client::{bytes, get};
@@ -174,6 +175,26 @@ async fn ranges_of_signed_messages_are_refused() {
     let refused = range(&s3, "bytes=0-9").await;
     let Err(Error::Policy(error)) = refused else { panic!("{refused:?}") };
     assert!(matches!(error, PolicyError::RangeOfSignedMessage), "{error}");
+}
+
+#[tokio::test]
+async fn ranges_of_messages_without_frames_are_refused() {
+    let world = World::new();
+    // Only Python writes them.
+    let read_file = |path: &str| std::fs::read(format!("tests/vectors/{path}")).unwrap();
+    let keys: serde_json::Value = serde_json::from_slice(&read_file("keys.json")).unwrap();
+    let key = keys["keys"]["aes-256-a"]["material_hex"].as_str().unwrap();
+    let digits = |at: usize| u8::from_str_radix(&key[at..at + 2], 16).unwrap();
+    let key: Vec<_> = (0..key.len()).step_by(2).map(digits).collect();
+    let key = AesKey::try_from(&key[..]).unwrap();
+    let keyring = RawAesKeyring::new("waxseal.tests", "name of aes-256-a", key).unwrap();
+    let s3 = with_materials(&world).0.materials(keyring);
+    world.put("k", &read_file("messages/unframed-0478-1-py.bin")).await;
+    let whole = s3.get_object(get("k")).format(Format::EsdkMessage).await.unwrap();
+    assert_eq!(read(whole).await, read_file("plaintexts/1.bin"));
+    let refused = s3.get_object(get("k").range("bytes=0-0")).format(Format::EsdkMessage).await;
+    let Err(Error::Policy(error)) = refused else { panic!("{refused:?}") };
+    assert!(matches!(error, PolicyError::RangeOfUnframedMessage), "{error}");
 }
 
 #[tokio::test]

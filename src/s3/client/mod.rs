@@ -97,6 +97,9 @@ impl Client {
     }
 
     /// How many bytes of one object may wait in memory for its authentication. Default: 64 MiB.
+    ///
+    /// They are bytes of what is stored. Those of a [message](crate::s3::Format::EsdkMessage) that is got whole wait
+    /// beside their plaintext, which takes as much again.
     #[must_use]
     pub fn buffer_limit(mut self, bytes: u64) -> Self {
         self.buffer_limit = bytes;

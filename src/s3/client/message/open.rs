@@ -23,8 +23,8 @@ pub(super) struct MessageOpener<'a> {
 }
 
 enum State {
-    Header(HeaderReader),
-    Body(BodyOpener),
+    Header(Box<HeaderReader>),
+    Body(Box<BodyOpener>),
     Failed,
 }
 
@@ -34,11 +34,11 @@ impl<'a> MessageOpener<'a> {
         context: &'a EncryptionContext,
         policy: Policy,
     ) -> Self {
-        Self { keys, context, state: State::Header(HeaderReader::new(policy)) }
+        Self { keys, context, state: State::Header(Box::new(HeaderReader::new(policy))) }
     }
 
     /// Takes the next piece of the message, of any size, and appends the plaintext of the frames that are whole.
-    /// Gets the data key when the header is.
+    /// Gets the data key when the header is. After an error no call succeeds, and what was appended is not to be used.
     pub(super) async fn update(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Header(mut reader) => {
@@ -48,7 +48,8 @@ impl<'a> MessageOpener<'a> {
                     return Ok(());
                 }
                 let locked = reader.finish()?;
-                let mut body = BodyOpener(locked.unlock(self.keys).require(self.context).await?);
+                let decryptor = locked.unlock(self.keys).require(self.context).await?;
+                let mut body = Box::new(BodyOpener(decryptor));
                 body.update(piece.get(taken..).unwrap_or_default(), out)?;
                 self.state = State::Body(body);
             }
@@ -77,7 +78,7 @@ impl<'a> MessageOpener<'a> {
     /// That the message ends in its header.
     pub(super) fn into_body(self) -> Result<BodyOpener, Error> {
         match self.state {
-            State::Body(body) => Ok(body),
+            State::Body(body) => Ok(*body),
             State::Header(reader) => match reader.finish() {
                 Err(error) => Err(error),
                 Ok(_) => Err(ApiMisuse::Poisoned.into()),
