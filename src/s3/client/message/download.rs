@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt as _};
 use tokio::io::AsyncWrite;
+use zeroize::Zeroizing;
 
 use super::Client;
 use super::open::{AskedOnce, MessageOpener};
 use crate::context::EncryptionContext;
 use crate::error::Error;
-use crate::s3::client::download::{Sink, Store};
-use crate::secret::wipe;
+use crate::s3::client::download::{CHUNK_LEN, Sink, Store};
 
 /// Writes the plaintext of each frame when that frame is authentic.
 pub(in crate::s3::client) async fn release<W: AsyncWrite + Unpin + Send>(
@@ -20,10 +20,14 @@ pub(in crate::s3::client) async fn release<W: AsyncWrite + Unpin + Send>(
 ) -> Result<(), Error> {
     let policy = client.messages.policy.clone();
     let mut opener = MessageOpener::new(client.message_keys()?, context, policy);
+    // One buffer for all plaintext, zeroed at the end.
+    let mut plaintext = Zeroizing::new(Vec::new());
     while let Some(piece) = pieces.next().await {
-        let mut plaintext = Vec::new();
-        opener.update(&piece?, &mut plaintext).await?;
-        sink.write(&plaintext).await?;
+        for chunk in piece?.chunks(CHUNK_LEN) {
+            plaintext.clear();
+            opener.update(chunk, &mut plaintext).await?;
+            sink.write(&plaintext).await?;
+        }
     }
     opener.finish()
 }
@@ -39,13 +43,13 @@ pub(in crate::s3::client) async fn verify_and_write<W: AsyncWrite + Unpin + Send
     // It is read twice, but the key service is asked once.
     let keys = AskedOnce::new(client.message_keys()?);
     let mut opener = MessageOpener::new(&keys, context, client.whole_message_policy());
-    let mut seen = Vec::new();
+    let mut plaintext = Zeroizing::new(Vec::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
-        let result = opener.update(&piece, &mut seen).await;
-        wipe(&mut seen);
-        seen.clear();
-        result?;
+        for chunk in piece.chunks(CHUNK_LEN) {
+            plaintext.clear();
+            opener.update(chunk, &mut plaintext).await?;
+        }
         store = store.push(piece).await?;
     }
     opener.finish()?;
@@ -53,12 +57,14 @@ pub(in crate::s3::client) async fn verify_and_write<W: AsyncWrite + Unpin + Send
     let mut opener = MessageOpener::new(&keys, context, client.whole_message_policy());
     let mut stored = store.rewind().await?;
     loop {
-        let chunk;
-        (stored, chunk) = stored.next().await?;
-        let Some(chunk) = chunk else { break };
-        let mut plaintext = Vec::new();
-        opener.update(&chunk, &mut plaintext).await?;
-        sink.write(&plaintext).await?;
+        let piece;
+        (stored, piece) = stored.next().await?;
+        let Some(piece) = piece else { break };
+        for chunk in piece.chunks(CHUNK_LEN) {
+            plaintext.clear();
+            opener.update(chunk, &mut plaintext).await?;
+            sink.write(&plaintext).await?;
+        }
     }
     opener.finish()
 }

@@ -93,7 +93,6 @@ impl Client {
         };
         let e_tag = output.e_tag.clone().ok_or_else(|| wrong("it has no ETag"))?;
         let version = input
-            .set_version_id(output.version_id.clone())
             .set_range(None)
             .set_if_modified_since(None)
             .set_if_unmodified_since(None)
