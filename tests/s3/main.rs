@@ -6,6 +6,8 @@ mod client;
 mod embedded;
 mod faults;
 mod keys;
+mod message;
+mod message_ranges;
 mod ranges;
 mod rewrap;
 mod server;
