@@ -8,5 +8,6 @@ mod faults;
 mod keys;
 mod ranges;
 mod rewrap;
+mod rewrap_all;
 mod server;
 mod transfer;
