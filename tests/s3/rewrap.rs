@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
 use waxseal::kms::KmsKeyring;
 use waxseal::s3::{
-    AesKeyring, Client, ContentSuite, InstructionFiles, MetadataLocation, MultiKeyring, Outcome,
-    Policy, RsaKeyring, S3Failure, S3Keyring, WrappingAlgorithm,
+    AesKeyring, Client, ContentSuite, Fit, InstructionFiles, MetadataLocation, MultiKeyring,
+    Outcome, Policy, RsaKeyring, S3Failure, S3Keyring, UnwrapRequest, WrapRequest, Wrapped,
+    WrappedDataKey, WrappingAlgorithm,
 };
 use waxseal::testing::{FakeKms, Fault as KmsFault, KeySpec, Operation as KmsOperation};
 use waxseal::{
-    AesKey, ApiMisuse, CommitmentPolicy, Error, KeyringError, ObjectError, PolicyError,
-    RsaPrivateKey, Stage,
+    AesKey, ApiMisuse, BoxFuture, CommitmentPolicy, DataKey, Error, KeyringError, ObjectError,
+    PolicyError, RsaPrivateKey, Stage, UnwrapFailure,
 };
 
 use super::client::{bytes, get, put};
@@ -372,8 +374,8 @@ async fn between_keys_of_aws_kms_rotation_is_certain_only_if_it_answers() {
     s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
     let before = Stored::of(&world, "k").await;
     // The old key is asked twice: for the data key, and whether it opens what the new one wrapped.
-    let unsure = DeniedTheSecondTime::new(keyring(&old));
-    let s3_unsure = client(&world, &(Arc::new(unsure) as Arc<dyn S3Keyring>));
+    let unsure: Arc<dyn S3Keyring> = Arc::new(DeniedTheSecondTime::new(keyring(&old)));
+    let s3_unsure = client(&world, &unsure);
     let refused = s3_unsure.rewrap(head("k"), &to).enforce_rotation().await;
     assert!(matches!(refused, Err(Error::Keyring(KeyringError::Object { .. }))), "{refused:?}");
     assert_eq!(Stored::of(&world, "k").await, before);
@@ -668,7 +670,7 @@ impl Stored {
 #[derive(Debug)]
 struct DeniedTheSecondTime {
     keyring: Arc<dyn S3Keyring>,
-    used: std::sync::atomic::AtomicBool,
+    used: AtomicBool,
 }
 
 impl DeniedTheSecondTime {
@@ -678,23 +680,20 @@ impl DeniedTheSecondTime {
 }
 
 impl S3Keyring for DeniedTheSecondTime {
-    fn wrap<'a>(
-        &'a self,
-        request: &'a waxseal::s3::WrapRequest<'a>,
-    ) -> waxseal::BoxFuture<'a, Result<waxseal::s3::Wrapped, Error>> {
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
         self.keyring.wrap(request)
     }
 
-    fn fit(&self, wrapped: &waxseal::s3::WrappedDataKey) -> waxseal::s3::Fit {
+    fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
         self.keyring.fit(wrapped)
     }
 
     fn unwrap<'a>(
         &'a self,
-        request: &'a waxseal::s3::UnwrapRequest<'a>,
-    ) -> waxseal::BoxFuture<'a, Result<waxseal::DataKey, waxseal::UnwrapFailure>> {
-        if self.used.swap(true, std::sync::atomic::Ordering::SeqCst) {
-            let failure = waxseal::UnwrapFailure::Other("the service is gone".into());
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+        if self.used.swap(true, Ordering::SeqCst) {
+            let failure = UnwrapFailure::Other("the service is gone".into());
             return Box::pin(std::future::ready(Err(failure)));
         }
         self.keyring.unwrap(request)
