@@ -10,7 +10,7 @@ use waxseal::{AesKey, CommitmentPolicy, Error, KeyringError, ObjectError};
 
 use super::client::{bytes, put};
 use super::keys::{Keys, aes, client};
-use super::rewrap::thirty_objects;
+use super::rewrap_all::thirty_objects;
 use super::server::{BUCKET, Operation, World};
 
 #[tokio::test]

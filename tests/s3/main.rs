@@ -10,5 +10,6 @@ mod message;
 mod message_ranges;
 mod ranges;
 mod rewrap;
+mod rewrap_all;
 mod server;
 mod transfer;

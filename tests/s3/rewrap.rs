@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
 use waxseal::kms::KmsKeyring;
 use waxseal::s3::{
-    AesKeyring, Client, ContentSuite, InstructionFiles, MetadataLocation, MultiKeyring, Outcome,
-    Policy, RsaKeyring, S3Failure, S3Keyring, WrappingAlgorithm,
+    AesKeyring, Client, ContentSuite, Fit, InstructionFiles, MetadataLocation, MultiKeyring,
+    Outcome, Policy, RsaKeyring, S3Failure, S3Keyring, UnwrapRequest, WrapRequest, Wrapped,
+    WrappedDataKey, WrappingAlgorithm,
 };
 use waxseal::testing::{FakeKms, Fault as KmsFault, KeySpec, Operation as KmsOperation};
 use waxseal::{
-    AesKey, ApiMisuse, CommitmentPolicy, Error, KeyringError, ObjectError, PolicyError,
-    RsaPrivateKey, Stage,
+    AesKey, ApiMisuse, BoxFuture, CommitmentPolicy, DataKey, Error, KeyringError, ObjectError,
+    PolicyError, RsaPrivateKey, Stage, UnwrapFailure,
 };
 
 use super::client::{bytes, get, put};
@@ -372,8 +374,8 @@ async fn between_keys_of_aws_kms_rotation_is_certain_only_if_it_answers() {
     s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
     let before = Stored::of(&world, "k").await;
     // The old key is asked twice: for the data key, and whether it opens what the new one wrapped.
-    let unsure = DeniedTheSecondTime::new(keyring(&old));
-    let s3_unsure = client(&world, &(Arc::new(unsure) as Arc<dyn S3Keyring>));
+    let unsure: Arc<dyn S3Keyring> = Arc::new(DeniedTheSecondTime::new(keyring(&old)));
+    let s3_unsure = client(&world, &unsure);
     let refused = s3_unsure.rewrap(head("k"), &to).enforce_rotation().await;
     assert!(matches!(refused, Err(Error::Keyring(KeyringError::Object { .. }))), "{refused:?}");
     assert_eq!(Stored::of(&world, "k").await, before);
@@ -645,160 +647,6 @@ async fn only_whole_current_objects_are_rewrapped() {
     assert_eq!(world.get("plain").await, b"hello");
 }
 
-#[tokio::test]
-async fn a_whole_prefix_is_rewrapped_and_nothing_else() {
-    let (world, keys) = (World::new(), Keys::new());
-    let s3 = client(&world, &keys.aes);
-    let expected = thirty_objects(&world, &s3).await;
-    for parallelism in [1, 4] {
-        let to = aes();
-        let from = s3.rewrap_all(BUCKET, "o", &to).parallelism(parallelism).dry_run();
-        let mut results = from.start();
-        let mut found = Vec::new();
-        while let Some(result) = results.next().await {
-            let result = result.unwrap();
-            found.push((result.key().to_owned(), kind(result.rewrapped())));
-        }
-        let would = expected.iter().map(|(key, kind)| match *kind {
-            "rewrapped" => (key.clone(), "would-rewrap"),
-            kind => (key.clone(), kind),
-        });
-        assert_eq!(found, would.collect::<Vec<_>>());
-    }
-    assert_eq!(world.faults().count(Operation::CopyObject), 0);
-    let (plain, broken) = (world.get("o02").await, Stored::of(&world, "o03").await);
-
-    let mut results = s3.rewrap_all(BUCKET, "o", &keys.aws).parallelism(4).start();
-    let mut found = Vec::new();
-    while let Some(result) = results.next().await {
-        let result = result.unwrap();
-        assert_eq!(result.is_unencrypted(), result.key() == "o02" || result.key() == "o12");
-        found.push((result.key().to_owned(), kind(result.rewrapped())));
-    }
-    assert_eq!(found, expected);
-    assert_eq!(world.get("o02").await, plain);
-    assert_eq!(Stored::of(&world, "o03").await, broken);
-    // Another prefix.
-    opens(&s3, "p00", 5).await;
-    let new = client(&world, &keys.aws);
-    for (i, (key, kind)) in expected.iter().enumerate() {
-        if *kind == "rewrapped" {
-            opens(&new, key, i).await;
-            opens_no_more(&s3, key).await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_is_stopped_half_way_is_finished_by_doing_it_again() {
-    let (world, keys) = (World::new(), Keys::new());
-    let s3 = client(&world, &keys.aes);
-    let expected = thirty_objects(&world, &s3).await;
-    let mut results = s3.rewrap_all(BUCKET, "o", &keys.aws).parallelism(4).start();
-    let mut last = String::new();
-    for _ in 0..10 {
-        last = results.next().await.unwrap().unwrap().key().to_owned();
-    }
-    drop(results);
-    // Each opens with the one key or the other.
-    let new = client(&world, &keys.aws);
-    let mut olds = 0;
-    for (i, (key, kind)) in expected.iter().enumerate() {
-        if *kind == "rewrapped" {
-            match s3.get_object(get(key)).await {
-                Ok(_) => olds += 1,
-                Err(_) => opens(&new, key, i).await,
-            }
-        }
-    }
-    assert!(olds >= 10, "{olds}");
-
-    world.faults().clear();
-    let mut results = s3.rewrap_all(BUCKET, "o", &keys.aws).start_after(&last).start();
-    let mut found = Vec::new();
-    while let Some(result) = results.next().await {
-        let result = result.unwrap();
-        assert!(result.key() > &*last);
-        found.push((result.key().to_owned(), kind(result.rewrapped())));
-    }
-    assert_eq!(found.len(), 20);
-    let mut results = s3.rewrap_all(BUCKET, "o", &keys.aws).start();
-    let mut again = Vec::new();
-    while let Some(result) = results.next().await {
-        let result = result.unwrap();
-        again.push((result.key().to_owned(), kind(result.rewrapped())));
-    }
-    let done = expected.iter().map(|(key, kind)| match *kind {
-        "rewrapped" => (key.clone(), "already-done"),
-        kind => (key.clone(), kind),
-    });
-    assert_eq!(again, done.collect::<Vec<_>>());
-    for (i, (key, kind)) in expected.iter().enumerate() {
-        if *kind == "rewrapped" {
-            opens(&new, key, i).await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_bucket_that_cannot_be_listed_is_an_error_and_the_end() {
-    let (world, keys) = (World::new(), Keys::new());
-    let s3 = client(&world, &keys.aes);
-    for (bucket, is_misuse) in [("none", false), ("", true)] {
-        let mut results = s3.rewrap_all(bucket, "", &keys.aws).start();
-        match results.next().await {
-            Some(Err(Error::S3(error))) if !is_misuse => {
-                assert_eq!(*error.failure(), S3Failure::NoSuchBucket);
-            }
-            Some(Err(Error::ApiMisuse(_))) if is_misuse => {}
-            other => panic!("{other:?}"),
-        }
-        assert!(results.next().await.is_none());
-    }
-}
-
-/// `o00` to `o29`: every tenth is plain, every tenth broken, some have instruction files. And one of another
-/// prefix. Lengths of plaintexts are the numbers.
-pub(crate) async fn thirty_objects(world: &World, s3: &Client) -> Vec<(String, &'static str)> {
-    let always = s3.clone().instruction_files(InstructionFiles::Always);
-    s3.put_object(put("p00").body(bytes(5).into())).await.unwrap();
-    let mut expected = Vec::new();
-    for i in 0..30 {
-        let key = format!("o{i:02}");
-        let kind = match i {
-            2 | 12 => {
-                world.put(&key, b"plain").await;
-                "unencrypted"
-            }
-            3 | 13 => {
-                let put = world.sdk().put_object().bucket(BUCKET).key(&key);
-                let put = put.metadata("x-amz-3", "a2V5").metadata("x-amz-w", "02");
-                put.body(bytes(32).into()).send().await.unwrap();
-                "broken"
-            }
-            4 | 14 | 24 => {
-                always.put_object(put(&key).body(bytes(i).into())).await.unwrap();
-                "rewrapped"
-            }
-            _ => {
-                s3.put_object(put(&key).body(bytes(i).into())).await.unwrap();
-                "rewrapped"
-            }
-        };
-        expected.push((key, kind));
-    }
-    expected
-}
-
-fn kind(rewrapped: Result<&waxseal::s3::Rewrapped, &Error>) -> &'static str {
-    match rewrapped {
-        Ok(rewrapped) => rewrapped.outcome().as_str(),
-        Err(Error::Object(ObjectError::NotEncrypted { .. })) => "unencrypted",
-        Err(Error::Object(_)) => "broken",
-        Err(other) => panic!("{other:?}"),
-    }
-}
-
 /// What S3 has of an object.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
@@ -822,7 +670,7 @@ impl Stored {
 #[derive(Debug)]
 struct DeniedTheSecondTime {
     keyring: Arc<dyn S3Keyring>,
-    used: std::sync::atomic::AtomicBool,
+    used: AtomicBool,
 }
 
 impl DeniedTheSecondTime {
@@ -832,23 +680,20 @@ impl DeniedTheSecondTime {
 }
 
 impl S3Keyring for DeniedTheSecondTime {
-    fn wrap<'a>(
-        &'a self,
-        request: &'a waxseal::s3::WrapRequest<'a>,
-    ) -> waxseal::BoxFuture<'a, Result<waxseal::s3::Wrapped, Error>> {
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
         self.keyring.wrap(request)
     }
 
-    fn fit(&self, wrapped: &waxseal::s3::WrappedDataKey) -> waxseal::s3::Fit {
+    fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
         self.keyring.fit(wrapped)
     }
 
     fn unwrap<'a>(
         &'a self,
-        request: &'a waxseal::s3::UnwrapRequest<'a>,
-    ) -> waxseal::BoxFuture<'a, Result<waxseal::DataKey, waxseal::UnwrapFailure>> {
-        if self.used.swap(true, std::sync::atomic::Ordering::SeqCst) {
-            let failure = waxseal::UnwrapFailure::Other("the service is gone".into());
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+        if self.used.swap(true, Ordering::SeqCst) {
+            let failure = UnwrapFailure::Other("the service is gone".into());
             return Box::pin(std::future::ready(Err(failure)));
         }
         self.keyring.unwrap(request)
@@ -864,12 +709,12 @@ fn described_aes(year: &str) -> Arc<dyn S3Keyring> {
     Arc::new(keyring.description([("year", year)]))
 }
 
-async fn opens(s3: &Client, key: &str, len: usize) {
+pub(crate) async fn opens(s3: &Client, key: &str, len: usize) {
     let got = s3.get_object(get(key)).await.unwrap();
     assert!(got.body.collect().await.unwrap().to_vec() == bytes(len), "{key}");
 }
 
-async fn opens_no_more(s3: &Client, key: &str) {
+pub(crate) async fn opens_no_more(s3: &Client, key: &str) {
     let got = s3.get_object(get(key)).await;
     assert!(matches!(got, Err(Error::Keyring(_))), "{key}: {got:?}");
 }
