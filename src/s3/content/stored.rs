@@ -16,7 +16,7 @@ use super::open::{
 pub(crate) struct StoredOpener {
     cipher: ContentCipher,
     /// None after a failure.
-    verified: Option<PieceHash>,
+    pub(super) verified: Option<PieceHash>,
     held: HeldBack,
 }
 
