@@ -40,7 +40,8 @@ impl Client {
     ///
     /// The client's keyring opens the data key, and `to` wraps it. Before anything is written, the commitment is
     /// checked, and what was wrapped is unwrapped again and compared. Afterwards what is stored is read back.
-    /// An object that `to` opens already stays as it is, so that it does no harm to do it again.
+    /// An object that `to` opens already stays as it is, so that it does no harm to do it again. From one key of
+    /// AWS KMS to another that makes four calls of it for each object, the first of which fails.
     ///
     /// Where the wrapped data key is in the object's metadata, S3 copies the object onto itself, and only if its
     /// ETag is still the same. Headers, tags, encryption by S3 and object locks are kept, as far as the
@@ -63,9 +64,9 @@ impl Client {
     pub fn rewrap<'a>(
         &'a self,
         input: HeadObjectInputBuilder,
-        to: &'a dyn S3Keyring,
+        to: impl S3Keyring + 'a,
     ) -> Rewrap<'a> {
-        Rewrap { client: self, input, to, settings: Settings::default() }
+        Rewrap { client: self, input, to: Box::new(to), settings: Settings::default() }
     }
 }
 
@@ -75,7 +76,7 @@ impl Client {
 /// use aws_sdk_s3::operation::head_object::HeadObjectInput;
 /// use waxseal::s3::{Client, S3Keyring};
 ///
-/// # async fn run(client: Client, new_keyring: &dyn S3Keyring) -> Result<(), waxseal::Error> {
+/// # async fn run(client: Client, new_keyring: impl S3Keyring) -> Result<(), waxseal::Error> {
 /// let input = HeadObjectInput::builder().bucket("b").key("k");
 /// let rewrapped = client.rewrap(input, new_keyring).context([("tenant", "42")]).enforce_rotation().await?;
 /// assert!(rewrapped.is_verified());
@@ -87,7 +88,7 @@ impl Client {
 pub struct Rewrap<'a> {
     client: &'a Client,
     input: HeadObjectInputBuilder,
-    to: &'a dyn S3Keyring,
+    to: Box<dyn S3Keyring + 'a>,
     settings: Settings,
 }
 
@@ -105,7 +106,7 @@ impl<'a> Rewrap<'a> {
             let why = "it is an instruction file: rewrap the object that it belongs to";
             return Err(ObjectError::NotRewrappable { why }.into());
         }
-        OneObject { client, call, to, settings: &settings }.rewrap(input, head).await
+        OneObject { client, call, to: &*to, settings: &settings }.rewrap(input, head).await
     }
 }
 
