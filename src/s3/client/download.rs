@@ -17,6 +17,7 @@ use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, S3Failure};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
+use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::content::{StoredOpener, UnauthenticatedOpener};
 use crate::s3::metadata::ContentMetadata;
 
@@ -40,6 +41,7 @@ impl Client {
             writer,
             context: EncryptionContext::default(),
             unauthenticated: false,
+            suffix: INSTRUCTION_FILE_SUFFIX.to_owned(),
             part_len: DEFAULT_PART_LEN,
             parallelism: DEFAULT_PARALLELISM,
         }
@@ -54,6 +56,7 @@ pub struct Download<'a, W> {
     writer: W,
     context: EncryptionContext,
     unauthenticated: bool,
+    suffix: String,
     part_len: u64,
     parallelism: usize,
 }
@@ -77,6 +80,12 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
         self
     }
 
+    /// The suffix of the instruction file, where rewrapping wrote one beside the usual one.
+    pub fn instruction_file_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.suffix = suffix.into();
+        self
+    }
+
     /// Length of one range in bytes. Default: 8 MiB.
     pub fn part_len(mut self, bytes: u64) -> Self {
         self.part_len = bytes.max(1);
@@ -90,15 +99,23 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     }
 
     async fn run(self) -> Result<Downloaded, Error> {
-        let Self { client, input, mut writer, context, unauthenticated, part_len, parallelism } =
-            self;
+        let Self {
+            client,
+            input,
+            mut writer,
+            context,
+            unauthenticated,
+            suffix,
+            part_len,
+            parallelism,
+        } = self;
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
             let why = "a download is of the whole object: use `get_object`";
             return Err(ApiMisuse::Setting { what: "setting `range` or `part_number`", why }.into());
         }
-        let head = client.head_object(head_of_get(&input)).await?;
+        let head = client.head_with(head_of_get(&input), &suffix).await?;
         let (output, stored_len, metadata) = head.into_parts();
         let opened = client.opened(&metadata, &context).await?;
         let Some(e_tag) = output.e_tag.clone() else {

@@ -17,6 +17,15 @@ impl Client {
     /// [`Error::Object`] if it is not encrypted as a format says, [`Error::S3`] if S3 does not answer,
     /// [`Error::ApiMisuse`] for a range or a part.
     pub async fn head_object(&self, input: HeadObjectInputBuilder) -> Result<ObjectHead, Error> {
+        self.head_with(input, INSTRUCTION_FILE_SUFFIX).await
+    }
+
+    /// The same, with another suffix of the instruction file.
+    pub(super) async fn head_with(
+        &self,
+        input: HeadObjectInputBuilder,
+        suffix: &str,
+    ) -> Result<ObjectHead, Error> {
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("HeadObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
@@ -30,8 +39,7 @@ impl Client {
         let beside = get_of_head(&input);
         let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         let stored = output.metadata.as_ref();
-        let metadata =
-            self.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await?;
+        let metadata = self.content_metadata(call, stored, &beside, suffix).await?;
         let stored_len =
             output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let plaintext_len = PlaintextLen::of(&metadata, stored_len);
