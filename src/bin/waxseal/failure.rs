@@ -1,5 +1,8 @@
 //! What is told when something fails: one sentence, one hint, and an exit code.
 
+#[cfg(feature = "s3")]
+mod s3;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
