@@ -168,10 +168,10 @@ struct State {
 
 #[derive(Debug)]
 enum Part {
-    /// Another call seals or sends it.
-    UnderWay(Option<SealedPart>),
-    /// It was not stored: the ciphertext waits, as its plaintext must not be encrypted a second time.
-    Failed(Option<SealedPart>, Bytes),
+    /// Another call seals it.
+    UnderWay,
+    /// It is not stored yet: the ciphertext waits, as its plaintext must not be encrypted a second time.
+    Unsent(Option<SealedPart>, Bytes),
     Stored(Option<SealedPart>, Box<CompletedPart>),
 }
 
@@ -208,7 +208,9 @@ impl MultipartUpload {
         }
         let ticket = self.state().ticket(number, self.part_len, found)?;
         let (part, sealed) = seal(ticket, plaintext).await?;
-        self.send(number, part.into(), Some(sealed)).await
+        let part = Bytes::from(part);
+        self.state().parts.insert(number, Part::Unsent(Some(sealed), part.clone()));
+        self.send(number, part).await
     }
 
     /// Encrypts and uploads the last part, of at most the part length, with the authentication tag of the whole
@@ -230,7 +232,9 @@ impl MultipartUpload {
         let (mut part, sealed) = seal(ticket, plaintext).await?;
         let tag = self.state().finish(number, sealed)?;
         part.extend_from_slice(&tag);
-        self.send(number, part.into(), None).await
+        let part = Bytes::from(part);
+        self.state().parts.insert(number, Part::Unsent(None, part.clone()));
+        self.send(number, part).await
     }
 
     /// Uploads a part again that S3 did not take: the same ciphertext.
@@ -238,8 +242,8 @@ impl MultipartUpload {
     /// # Errors
     /// [`Error::ApiMisuse`] if there is no such part that failed, [`Error::S3`] if S3 does not take it again.
     pub async fn resend_part(&self, number: i32) -> Result<UploadPartOutput, Error> {
-        let (sealed, ciphertext) = self.state().failed(number)?;
-        self.send(number, ciphertext, sealed).await
+        let ciphertext = self.state().unsent(number)?;
+        self.send(number, ciphertext).await
     }
 
     /// Makes the parts an object.
@@ -281,14 +285,8 @@ impl MultipartUpload {
         Ok(())
     }
 
-    async fn send(
-        &self,
-        number: i32,
-        ciphertext: Bytes,
-        sealed: Option<SealedPart>,
-    ) -> Result<UploadPartOutput, Error> {
-        // If this call is dropped before S3 answers, the ciphertext is still there for `resend_part`.
-        self.state().parts.insert(number, Part::Failed(sealed, ciphertext.clone()));
+    /// Sends a part whose ciphertext the state has, where it stays if this is dropped before S3 answers.
+    async fn send(&self, number: i32, ciphertext: Bytes) -> Result<UploadPartOutput, Error> {
         let call = self.call("UploadPart");
         let body = ByteStream::new(SdkBody::from(ciphertext));
         let input = self.shared.part().upload_id(&self.upload_id).part_number(number).body(body);
@@ -340,7 +338,7 @@ impl State {
                 ticket
             }
         };
-        self.parts.insert(number, Part::UnderWay(None));
+        self.parts.insert(number, Part::UnderWay);
         Ok(ticket)
     }
 
@@ -359,9 +357,9 @@ impl State {
                 "the last part comes after all others were given, and is numbered after them",
             ));
         }
-        if self.parts.values().any(|part| matches!(part, Part::UnderWay(None))) {
+        if self.parts.values().any(|part| matches!(part, Part::UnderWay)) {
             return Err(missing(
-                "a part before the last is still being encrypted: wait for it, or give it again",
+                "a part before the last is still being encrypted: wait for it; if that call was given up, abort",
             ));
         }
         self.ticket(number, part_len, len)
@@ -371,28 +369,25 @@ impl State {
     fn finish(&mut self, number: i32, last: SealedPart) -> Result<[u8; 16], Error> {
         let sealer = self.sealer.take().ok_or(ApiMisuse::Poisoned)?;
         let sealed = self.parts.values_mut().filter_map(|part| match part {
-            Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _) => {
-                sealed.take()
-            }
+            Part::UnderWay => None,
+            Part::Unsent(sealed, _) | Part::Stored(sealed, _) => sealed.take(),
         });
         let sealed = sealed.chain([last]).collect();
         self.last_part = Some(number);
         sealer.finish(sealed)
     }
 
-    fn failed(&mut self, number: i32) -> Result<(Option<SealedPart>, Bytes), Error> {
-        match self.parts.get_mut(&number) {
-            Some(Part::Failed(sealed, ciphertext)) => Ok((sealed.take(), ciphertext.clone())),
-            _ => Err(ApiMisuse::Order("there is no such part that failed").into()),
+    fn unsent(&self, number: i32) -> Result<Bytes, Error> {
+        match self.parts.get(&number) {
+            Some(Part::Unsent(_, ciphertext)) => Ok(ciphertext.clone()),
+            _ => Err(ApiMisuse::Order("there is no such part that was not stored").into()),
         }
     }
 
     fn stored(&mut self, number: i32, output: &UploadPartOutput) {
         let sealed = match self.parts.get_mut(&number) {
-            Some(Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _)) => {
-                sealed.take()
-            }
-            None => None,
+            Some(Part::Unsent(sealed, _) | Part::Stored(sealed, _)) => sealed.take(),
+            Some(Part::UnderWay) | None => None,
         };
         self.parts.insert(number, Part::Stored(sealed, Box::new(completed(number, output))));
     }

@@ -333,3 +333,46 @@ fn unauthentic() -> Error {
 fn unopened() -> Error {
     Error::Backend("decrypt the content")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::suite::ContentSuite;
+    use crate::secret::DataKey;
+
+    #[test]
+    fn a_body_longer_than_the_cipher_allows_is_refused_before_its_end() {
+        for more in [32, 48, 49, 64, 100] {
+            // The tag, and what is not a whole block, are not passed on yet.
+            let fits = more < 32 + 16 + 16;
+            let mut opener = UnauthenticatedOpener::new(key());
+            let Some(Opening::Gcm(_, before)) = &mut opener.state else { panic!("it is GCM") };
+            *before = PieceHash::wrong(MAX_GCM_CONTENT_LEN - 32);
+            let mut out = b"before".to_vec();
+            let opened = opener.update(&vec![1; more], &mut out);
+            assert_eq!(opened.is_ok(), fits, "{more}");
+
+            let mut stored = StoredOpener::new(key());
+            stored.verified = Some(PieceHash::wrong(MAX_GCM_CONTENT_LEN - 32));
+            assert_eq!(stored.verify(&vec![1; more]).is_ok(), fits, "{more}");
+
+            if let Err(error) = opened {
+                assert!(matches!(error, Error::Object(ObjectError::ContentTooLong { .. })));
+                assert_eq!(out, b"before");
+                let again = opener.update(b"", &mut out);
+                assert!(matches!(again, Err(Error::ApiMisuse(ApiMisuse::Poisoned))));
+                let again = stored.verify(b"");
+                assert!(matches!(again, Err(Error::ApiMisuse(ApiMisuse::Poisoned))));
+                assert!(matches!(stored.verified(), Err(Error::ApiMisuse(ApiMisuse::Poisoned))));
+            }
+            let end = opener.finish(&mut out).unwrap_err();
+            assert_eq!(matches!(end, Error::Unauthentic(Stage::Body)), fits, "{more}");
+        }
+    }
+
+    fn key() -> ContentKey {
+        let data_key = DataKey::try_from([7; 32].as_slice()).unwrap();
+        let suite = ContentSuite::Aes256GcmIv12Tag16NoKdf;
+        ContentKey::for_decryption(suite, &data_key, &[7; 12], None).unwrap()
+    }
+}

@@ -288,3 +288,56 @@ fn check_len(before: u64, more: usize) -> Result<u64, Error> {
 fn unsealed(_: CryptoError) -> Error {
     Error::Backend("encrypt the content")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::suite::ContentSuite;
+    use crate::secret::DataKey;
+
+    #[test]
+    fn the_last_bytes_that_the_cipher_allows_are_sealed_and_no_more() {
+        for (more, fits) in [(16, true), (31, true), (32, true), (33, false), (48, false)] {
+            let mut sealer = sealer_near_the_end();
+            let mut out = b"before".to_vec();
+            let sealed = sealer.update(&vec![1; more], &mut out);
+            assert_eq!(sealed.is_ok(), fits, "{more}");
+            if fits {
+                sealer.finish(&mut out).unwrap();
+                assert_eq!(out.len(), 6 + more + 16);
+                continue;
+            }
+            let error = sealed.unwrap_err();
+            let Error::Object(ObjectError::ContentTooLong { limit }) = error else {
+                panic!("{error}")
+            };
+            assert_eq!(limit, (1 << 36) - 32);
+            assert_eq!(out, b"before");
+            assert!(matches!(
+                sealer.update(b"", &mut out),
+                Err(Error::ApiMisuse(ApiMisuse::Poisoned))
+            ));
+            assert!(matches!(sealer.finish(&mut out), Err(Error::ApiMisuse(ApiMisuse::Poisoned))));
+            assert_eq!(out, b"before");
+        }
+    }
+
+    #[test]
+    fn what_is_pending_counts() {
+        let mut sealer = sealer_near_the_end();
+        let mut out = Vec::new();
+        sealer.update(&[1; 31], &mut out).unwrap();
+        sealer.update(&[1; 1], &mut out).unwrap();
+        assert!(matches!(sealer.update(&[1; 1], &mut out), Err(Error::Object(_))));
+        assert_eq!(out.len(), 32);
+    }
+
+    fn sealer_near_the_end() -> Sealer {
+        let data_key = DataKey::try_from([7; 32].as_slice()).unwrap();
+        let suite = ContentSuite::default();
+        let (key, _) = ContentKey::for_encryption(suite, &data_key, &[7; 28]).unwrap();
+        let mut sealer = Sealer::new(key);
+        sealer.sealed = PieceHash::wrong(MAX_GCM_CONTENT_LEN - 32);
+        sealer
+    }
+}

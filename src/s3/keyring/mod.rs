@@ -4,8 +4,6 @@ mod aes;
 mod algorithm;
 #[cfg(feature = "kms")]
 mod kms;
-#[cfg(all(test, feature = "testing"))]
-mod kms_tests;
 mod multi;
 mod raw;
 mod rejection;

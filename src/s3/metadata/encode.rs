@@ -87,6 +87,7 @@ impl EncodedMetadata {
 }
 
 /// Whether a metadata key belongs to this client.
+#[cfg(feature = "s3")]
 pub(crate) fn is_encryption_key(key: &str) -> bool {
     keys::known(key).is_some()
 }
@@ -95,6 +96,7 @@ pub(crate) fn is_encryption_key(key: &str) -> bool {
 ///
 /// # Errors
 /// [`ObjectError::MetadataTooLong`] if it would not.
+#[cfg(feature = "s3")]
 pub(crate) fn check_metadata_len<'a>(
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<(), Error> {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::error::{ApiMisuse, Error, ObjectError};
 
@@ -357,4 +359,30 @@ fn the_users_own_metadata_keeps_to_its_own_keys() {
         );
     }
     encoded.check_user_metadata([("x-amz-keys", ""), ("key", "")]).unwrap();
+}
+
+proptest! {
+    /// Whatever stands there, and wherever: it is read or refused.
+    #[test]
+    fn nothing_that_is_stored_makes_it_fail(
+        pairs in proptest::collection::vec(
+            (
+                proptest::sample::select(keys::ALL.to_vec()),
+                prop_oneof![
+                    ".*",
+                    proptest::sample::select(V1.into_iter().chain(V2).chain(V3).map(|(_, value)| value).collect::<Vec<_>>())
+                        .prop_map(str::to_owned),
+                ],
+            ),
+            0..8,
+        ),
+        text in any::<Vec<u8>>(),
+    ) {
+        let _ = Metadata::read(pairs.iter().map(|(key, value)| (*key, value.as_str())));
+        let file = json::write(pairs.iter().map(|(key, value)| (*key, value.as_str())));
+        for object in [&V3[..3], &[]] {
+            let _ = partial(object).complete(file.as_bytes());
+            prop_assert!(partial(object).complete(&text).is_err());
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod key;
 mod open;
 mod range;
 mod seal;
+mod vectors;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};

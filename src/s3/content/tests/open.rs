@@ -207,7 +207,14 @@ fn buffered<'a>(
     suite: ContentSuite,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Vec<u8>, Error> {
-    let mut opener = BufferedOpener::new(to_decrypt(suite), 1 << 20);
+    buffered_with(to_decrypt(suite), pieces)
+}
+
+pub(super) fn buffered_with<'a>(
+    key: ContentKey,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<u8>, Error> {
+    let mut opener = BufferedOpener::new(key, 1 << 30);
     for piece in pieces {
         opener.update(piece).unwrap();
     }
@@ -219,16 +226,28 @@ fn streamed<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let mut opener = UnauthenticatedOpener::new(to_decrypt(suite));
+    streamed_with(to_decrypt(suite), pieces, out)
+}
+
+pub(super) fn streamed_with<'a>(
+    key: ContentKey,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut opener = UnauthenticatedOpener::new(key);
     for piece in pieces {
         opener.update(piece, out).unwrap();
     }
     opener.finish(out)
 }
 
-/// Through the store and back.
 fn stored(suite: ContentSuite, pieces: Vec<&[u8]>) -> Result<Vec<u8>, Error> {
-    let mut opener = StoredOpener::new(to_decrypt(suite));
+    stored_with(to_decrypt(suite), pieces)
+}
+
+/// Through the store and back.
+pub(super) fn stored_with(key: ContentKey, pieces: Vec<&[u8]>) -> Result<Vec<u8>, Error> {
+    let mut opener = StoredOpener::new(key);
     for piece in &pieces {
         opener.verify(piece).unwrap();
     }

@@ -1,4 +1,4 @@
-use super::*;
+use super::super::*;
 use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, KeyringError, PolicyError};
 use crate::keyring::kms::{DiscoveryFilter, KmsDiscoveryKeyring, KmsKeyring};

@@ -1,0 +1,10 @@
+//! The S3 encryption client, against an S3 and an AWS KMS in the process.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+
+mod client;
+mod embedded;
+mod faults;
+mod keys;
+mod ranges;
+mod server;
+mod transfer;
