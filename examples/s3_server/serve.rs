@@ -43,7 +43,8 @@ impl S3Server {
 
     /// The same at a port of one's choice.
     pub(crate) fn start_at(folder: &Path, port: u16) -> io::Result<Self> {
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime =
+            runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         listener.set_nonblocking(true)?;
         let endpoint = format!("http://{}", listener.local_addr()?);

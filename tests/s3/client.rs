@@ -129,7 +129,10 @@ async fn the_encryption_context_has_to_be_the_same() {
         assert_eq!((what, key.as_str()), expected);
     }
     assert!(s3.get_object(get("k")).await.is_err());
-    assert!(keys.kms.calls().is_empty(), "AWS KMS is not asked with a context that is not the caller's");
+    assert!(
+        keys.kms.calls().is_empty(),
+        "AWS KMS is not asked with a context that is not the caller's"
+    );
     let reserved = [("aws:x-amz-cek-alg", "115")];
     let refused = s3.put_object(put("k").body(bytes(5).into())).context(reserved).await;
     assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::ReservedObjectKey { .. }))));
@@ -236,22 +239,29 @@ async fn lengths_are_those_of_the_plaintext() {
     assert_eq!(head.output().content_length, Some(1000));
 
     let listing = s3.list_objects_v2(ListObjectsV2Input::builder().bucket(BUCKET)).await.unwrap();
-    let found: Vec<_> = listing.objects().iter().map(|each| {
-        let len = each.plaintext_len().ok();
-        (each.object().key().unwrap(), len, each.is_instruction_file())
-    }).collect();
+    let found: Vec<_> = listing
+        .objects()
+        .iter()
+        .map(|each| {
+            let len = each.plaintext_len().ok();
+            (each.object().key().unwrap(), len, each.is_instruction_file())
+        })
+        .collect();
     let exact = |len| Some(PlaintextLen::Exact(len));
     let [.., (file, file_len, true)] = found[..] else { panic!("{found:?}") };
     assert_eq!(file, "with-file.instruction");
     assert_eq!(file_len, exact(u64::try_from(world.stored(file).len()).unwrap()));
-    assert_eq!(found[..6], [
-        ("0000", exact(0), false),
-        ("0001", exact(1), false),
-        ("0016", exact(16), false),
-        ("1000", exact(1000), false),
-        ("plain", None, false),
-        ("with-file", exact(7), false),
-    ]);
+    assert_eq!(
+        found[..6],
+        [
+            ("0000", exact(0), false),
+            ("0001", exact(1), false),
+            ("0016", exact(16), false),
+            ("1000", exact(1000), false),
+            ("plain", None, false),
+            ("with-file", exact(7), false),
+        ]
+    );
     world.faults().clear();
     let list = ListObjectsV2Input::builder().bucket(BUCKET);
     let listing = s3.list_objects_v2(list).estimate().await.unwrap();
@@ -334,6 +344,7 @@ pub(crate) fn bytes(len: usize) -> Vec<u8> {
 /// A body in chunks, of a length that it does not know.
 fn streamed(bytes: Vec<u8>) -> ByteStream {
     let chunks: Vec<_> = bytes.chunks(7001).map(Bytes::copy_from_slice).collect();
-    let frames = stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
+    let frames =
+        stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
     ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames)))
 }

@@ -1,7 +1,7 @@
 //! What a broken network, a failing S3 and somebody else who writes to the bucket must not bring about.
 
-use waxseal::s3::{Client, S3Failure};
 use waxseal::Error;
+use waxseal::s3::{Client, S3Failure};
 
 use super::client::{bytes, get, open, put};
 use super::keys::{aes, client};

@@ -15,7 +15,8 @@ const PART: usize = 5 << 20;
 async fn what_is_uploaded_comes_back_whatever_its_length() {
     let (world, keyring) = (World::new(), aes());
     let s3 = client(&world, &keyring);
-    for (len, parts) in [(0, 0), (1, 0), (PART, 0), (PART + 1, 2), (3 * PART, 3), (3 * PART + 5, 4)] {
+    for (len, parts) in [(0, 0), (1, 0), (PART, 0), (PART + 1, 2), (3 * PART, 3), (3 * PART + 5, 4)]
+    {
         for parallelism in [1, 4] {
             world.faults().clear();
             let body = bytes(len);

@@ -37,9 +37,9 @@ fn object(error: &ObjectError) -> (Exit, &'static str) {
         ObjectError::Range { .. } => {
             (Exit::Usage, "`waxseal s3 inspect` tells how long the plaintext is")
         }
-        ObjectError::NotEncrypted { .. } => (
+        ObjectError::InstructionFile { .. } | ObjectError::NotEncrypted { .. } => (
             Exit::InvalidMessage,
-            "check the address; an instruction file of another name needs --instruction-file-suffix",
+            "check what is there; an instruction file of another name needs --instruction-file-suffix",
         ),
         _ => (Exit::InvalidMessage, "check what wrote the object, and what may have changed it"),
     }
@@ -66,7 +66,7 @@ fn service_hint(error: &S3Error) -> &'static str {
             "check the network, and --endpoint-url or AWS_ENDPOINT_URL_S3 if one is set"
         }
         S3Failure::WrongAnswer(_) => "check that --endpoint-url is an S3 service, and try again",
-        _ => "check bucket, --region and --endpoint-url",
+        _ => "check the address, --region and --endpoint-url",
     }
 }
 

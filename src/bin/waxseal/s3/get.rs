@@ -1,11 +1,10 @@
 //! `s3 get`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use aws_sdk_s3::operation::get_object::GetObjectInput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
-use indicatif::{ProgressBar, ProgressStyle};
 use waxseal::s3::Client;
 use waxseal::{EncryptionContext, Error};
 
@@ -57,9 +56,9 @@ fn whole_to(
 ) -> Result<(), Failure> {
     let to_file = matches!(target, Target::File { .. });
     let mut output = target.create()?;
-    let bar = if to_file { progress() } else { None };
-    let mut download =
-        client.download(input, Plaintext::new(&mut output, bar)).context(context.iter());
+    let plaintext = Plaintext::new(&mut output);
+    let plaintext = if to_file { plaintext.show_progress() } else { plaintext };
+    let mut download = client.download(input, plaintext).context(context.iter());
     if to_file {
         // Nobody sees a file under construction, which is removed unless all of it turns out to be authentic:
         // so its plaintext need not wait for that. Standard output has readers already.
@@ -110,16 +109,4 @@ fn range_to(
 
 fn write(output: &mut Output, bytes: &[u8]) -> Result<(), Failure> {
     output.write_all(bytes).map_err(|error| output.failed(&error))
-}
-
-/// Shows how much is there, where somebody looks.
-fn progress() -> Option<ProgressBar> {
-    if !io::stderr().is_terminal() {
-        return None;
-    }
-    let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{bytes}, {bytes_per_sec}") {
-        bar.set_style(style);
-    }
-    Some(bar)
 }

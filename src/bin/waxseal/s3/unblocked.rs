@@ -1,15 +1,15 @@
 //! Files and streams where requests are under way, which must not wait for them.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::{JoinHandle, spawn_blocking};
 use zeroize::Zeroizing;
 
-use crate::input::Input;
+use crate::input::{Input, MIN_BAR_LEN};
 use crate::output::Output;
 
 /// An input that is read on another thread: a slow one must not hold up parts that are being sent.
@@ -101,12 +101,33 @@ impl AsyncRead for Unblocked {
 /// An output for plaintext, with how much of it is there on a terminal.
 pub(super) struct Plaintext<'a> {
     output: &'a mut Output,
+    show_progress: bool,
+    /// Bytes.
+    written: u64,
     bar: Option<ProgressBar>,
 }
 
 impl<'a> Plaintext<'a> {
-    pub(super) fn new(output: &'a mut Output, bar: Option<ProgressBar>) -> Self {
-        Self { output, bar }
+    pub(super) fn new(output: &'a mut Output) -> Self {
+        Self { output, show_progress: false, written: 0, bar: None }
+    }
+
+    /// Shows how much is there, where somebody looks and it takes long enough to be seen.
+    pub(super) fn show_progress(mut self) -> Self {
+        self.show_progress = io::stderr().is_terminal();
+        self
+    }
+
+    fn count(&mut self, len: usize) {
+        self.written = self.written.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+        if self.show_progress && self.written > MIN_BAR_LEN {
+            let bar = self.bar.get_or_insert_with(|| {
+                let style = ProgressStyle::with_template("{bytes}, {bytes_per_sec}");
+                ProgressBar::no_length()
+                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+            });
+            bar.set_position(self.written);
+        }
     }
 }
 
@@ -120,9 +141,7 @@ impl AsyncWrite for Plaintext<'_> {
         loop {
             match self.output.write(bytes) {
                 Ok(len) => {
-                    if let Some(bar) = &self.bar {
-                        bar.inc(u64::try_from(len).unwrap_or(u64::MAX));
-                    }
+                    self.count(len);
                     return Poll::Ready(Ok(len));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
