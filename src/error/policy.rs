@@ -105,6 +105,13 @@ pub enum PolicyError {
         /// The suite.
         suite: &'static str,
     },
+    /// The client's own keyring opens what was wrapped for another.
+    #[cfg(feature = "s3")]
+    #[error("`enforce_rotation` refuses: {keyring} still opens what is wrapped anew")]
+    Rotation {
+        /// The keyring's description.
+        keyring: String,
+    },
     /// The message is signed, and signed messages may not be streamed.
     #[error(
         "the message is signed, and `signed_streaming` refuses to release what is not verified to the end"

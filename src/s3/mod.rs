@@ -13,8 +13,10 @@ mod suite;
 
 #[cfg(feature = "s3")]
 pub use client::{
-    Client, CreateMultipartUpload, Download, Downloaded, GetObject, InstructionFiles, ListObjects,
-    ListedObject, Listing, MultipartUpload, ObjectHead, PlaintextLen, PutObject, Upload,
+    Audit, AuditedObjects, Client, CreateMultipartUpload, Download, Downloaded, GetObject,
+    InstructionFiles, ListObjects, ListedObject, Listing, MultipartUpload, Need, ObjectAudit,
+    ObjectHead, Outcome, PlaintextLen, PutObject, Rewrap, RewrapAll, RewrapResult, RewrapResults,
+    Rewrapped, Upload, Wrapping,
 };
 pub use content::{
     BufferedOpener, ByteRange, ByteSpan, PartSealer, PartTicket, SealedPart, Sealer,

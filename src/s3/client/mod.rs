@@ -1,5 +1,6 @@
 //! The client on the AWS SDK.
 
+mod audit;
 mod body;
 mod call;
 mod copy;
@@ -11,11 +12,15 @@ mod inputs;
 mod list;
 mod multipart;
 mod put;
+mod rewrap;
 mod upload;
+mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use audit::{Audit, AuditedObjects, Need, ObjectAudit};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 pub use download::{Download, Downloaded};
@@ -24,6 +29,7 @@ pub use head::{ObjectHead, PlaintextLen};
 pub use list::{ListObjects, ListedObject, Listing};
 pub use multipart::{CreateMultipartUpload, MultipartUpload};
 pub use put::PutObject;
+pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrapped, Wrapping};
 pub use upload::Upload;
 
 use self::call::Call;
@@ -142,12 +148,22 @@ impl Client {
         }
     }
 
-    /// Gets an instruction file, if there is one.
+    /// Gets the text of an instruction file, if there is one.
     async fn instruction_file(
         &self,
         call: Call<'_>,
         beside: &GetObjectInputBuilder,
     ) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.stored_instruction_file(call, beside).await?;
+        Ok(found.map(|(text, _)| text))
+    }
+
+    /// Gets an instruction file, if there is one: its text, and the answer without it.
+    async fn stored_instruction_file(
+        &self,
+        call: Call<'_>,
+        beside: &GetObjectInputBuilder,
+    ) -> Result<Option<(Vec<u8>, GetObjectOutput)>, Error> {
         let call = call.operation("GetObject");
         let input = GetObjectInputBuilder::default()
             .bucket(call.bucket)
@@ -165,15 +181,16 @@ impl Client {
                 }
                 Err(error) => return Err(error),
             };
+        let mut body = std::mem::take(&mut output.body);
         let mut text = Vec::new();
-        while let Some(chunk) = output.body.next().await {
+        while let Some(chunk) = body.next().await {
             text.extend_from_slice(&chunk.map_err(|error| call.body_failed(error))?);
             if text.len() > MAX_INSTRUCTION_FILE_LEN {
                 let fault = format!("is longer than {MAX_INSTRUCTION_FILE_LEN} bytes");
                 return Err(ObjectError::InstructionFile { fault }.into());
             }
         }
-        Ok(Some(text))
+        Ok(Some((text, output)))
     }
 
     /// Stores an instruction file beside an object.

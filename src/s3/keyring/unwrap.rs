@@ -110,8 +110,7 @@ fn check_context(
                 }
                 Some(_) => {}
             }
-            let (_, stored) = wrapped.context().partition(|key| RESERVED.contains(&key));
-            stored
+            wrapped.callers_context()
         }
         // The first algorithm of AWS KMS, where the context was the client's. This one is of its successor,
         // which binds the content cipher and compares the context: somebody wrote over its name.
@@ -132,6 +131,19 @@ fn check_context(
     match stored.iter().find(|(key, _)| context.get(key).is_none()) {
         Some((key, _)) => Err(PolicyError::ContextUnexpected { key: key.to_owned() }),
         None => Ok(()),
+    }
+}
+
+impl WrappedDataKey {
+    /// The stored encryption context without what the client adds.
+    pub(crate) fn callers_context(&self) -> EncryptionContext {
+        match self.algorithm() {
+            WrappingAlgorithm::KmsContext => {
+                let (_, callers) = self.context().partition(|key| RESERVED.contains(&key));
+                callers
+            }
+            _ => EncryptionContext::new(),
+        }
     }
 }
 

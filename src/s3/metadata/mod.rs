@@ -77,7 +77,7 @@ impl ContentMetadata {
     }
 
     /// The same content, with its data key wrapped anew: for an instruction file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rewrapping comes next"))]
+    #[cfg(any(test, feature = "s3"))]
     pub(crate) fn rewrapped(self, wrapped: WrappedDataKey) -> Self {
         let version = if self.suite.commits() { FormatVersion::V3 } else { FormatVersion::V2 };
         Self { version, wrapped, location: MetadataLocation::InstructionFile, ..self }
