@@ -3,6 +3,7 @@
 mod get;
 mod keys;
 mod reports;
+mod rewrap;
 mod usage;
 
 use std::process::{Command, Stdio};

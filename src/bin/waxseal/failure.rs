@@ -95,6 +95,17 @@ impl Failure {
         self
     }
 
+    /// Tells that this is the first of several.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub(crate) fn first_of(mut self, count: u64, what: &str) -> Self {
+        self.message = match count {
+            1 => format!("{what}: {}", self.message),
+            count => format!("{count} objects failed, and first {what}: {}", self.message),
+        };
+        self
+    }
+
     /// Tells it on standard error.
     pub(crate) fn report(&self) -> ExitCode {
         let Self { exit, message, hint } = self;

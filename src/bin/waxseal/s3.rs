@@ -2,12 +2,14 @@
 
 mod address;
 pub(crate) mod args;
+mod audit;
 mod get;
 mod inspect;
 mod list;
 mod put;
 mod remove;
 mod report;
+mod rewrap;
 mod service;
 mod unblocked;
 
@@ -21,5 +23,7 @@ pub(crate) fn run(command: &S3) -> Result<(), Failure> {
         S3::Ls(args) => list::run(args),
         S3::Inspect(args) => inspect::run(args),
         S3::Rm(args) => remove::run(args),
+        S3::Rewrap(args) => rewrap::run(args),
+        S3::Audit(args) => audit::run(args),
     }
 }

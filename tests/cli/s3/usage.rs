@@ -59,7 +59,7 @@ fn flags_that_are_missing_or_wrong_are_2() {
     }
     let done = world.run(&[]);
     assert_eq!((done.code, done.stdout.as_slice()), (2, &b""[..]));
-    for command in ["put", "get", "ls", "inspect", "rm"] {
+    for command in ["put", "get", "ls", "inspect", "rm", "rewrap", "audit"] {
         assert!(done.stderr.lines().any(|line| line.trim().starts_with(command)), "{command}");
     }
     assert!(world.s3.faults().seen().is_empty());
@@ -124,7 +124,7 @@ fn a_service_that_fails_is_1() {
 #[test]
 fn help_tells_how_to_write_a_key() {
     let world = World::new();
-    for command in ["put", "get"] {
+    for command in ["put", "get", "rewrap"] {
         let help = String::from_utf8(world.run(&[command, "--help"]).ok()).unwrap();
         for word in ["raw-aes:file=PATH,description=JSON", "kms-discovery:", "Exit codes"] {
             assert!(help.contains(word), "{word}");

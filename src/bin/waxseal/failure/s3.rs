@@ -34,6 +34,13 @@ fn object(error: &ObjectError) -> (Exit, &'static str) {
         ObjectError::MetadataTooLong { .. } => {
             (Exit::Usage, "give --instruction-file, fewer --metadata, or a shorter context")
         }
+        ObjectError::NotAsWritten { .. } => (
+            Exit::Io,
+            "keep this message: with what was stored before, the object can be put right",
+        ),
+        ObjectError::NotRewrappable { .. } => {
+            (Exit::Policy, "get such an object, and put it again with the new key")
+        }
         ObjectError::Range { .. } => {
             (Exit::Usage, "`waxseal s3 inspect` tells how long the plaintext is")
         }
@@ -105,6 +112,9 @@ fn policy_hint(error: &PolicyError) -> Option<&'static str> {
         PolicyError::LegacyWrapping { .. } => {
             "if you trust who can write to the bucket, allow it with --legacy-wrapping-algorithms"
         }
+        PolicyError::Rotation { .. } => {
+            "give another key with --to, or leave --enforce-rotation out"
+        }
         PolicyError::RangeOfLegacyContent { .. } => "leave --range out",
         _ => return None,
     })
@@ -114,6 +124,9 @@ fn misuse_hint(misuse: &ApiMisuse) -> Option<&'static str> {
     Some(match misuse {
         ApiMisuse::Setting { what: "encryption context", .. } => {
             "leave -c out: only AWS KMS authenticates a context"
+        }
+        ApiMisuse::Setting { what: "instruction file suffix", .. } => {
+            "leave --instruction-file-suffix out"
         }
         ApiMisuse::Setting { what: "part length", .. } => "give another --part-size",
         ApiMisuse::Setting { what: "range", .. } => {

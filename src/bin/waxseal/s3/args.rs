@@ -22,6 +22,12 @@ pub(crate) enum S3 {
     Inspect(Inspect),
     /// Delete objects, and the instruction files beside them
     Rm(Rm),
+    /// Wrap the data keys of objects with another key; what is encrypted stays as it is
+    #[command(after_long_help = format!("{EXAMPLES}\n\n{KEYS}"))]
+    Rewrap(Rewrap),
+    /// Tell how each object is encrypted, and what it needs to be up to date
+    #[command(after_long_help = KEYS)]
+    Audit(Audit),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +76,12 @@ pub(crate) struct Get {
     pub(crate) from: String,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    /// Also decrypt content that nothing authenticates: AES-CBC of old objects
+    #[arg(long)]
+    pub(crate) legacy_unauthenticated_modes: bool,
+    /// The suffix of the instruction file, where there are others beside the usual one
+    #[arg(long, value_name = "SUFFIX")]
+    pub(crate) instruction_file_suffix: Option<String>,
     /// The output; `-` or nothing is standard output
     ///
     /// A file appears whole and verified, or not at all. Nothing goes to standard output before all of
@@ -132,6 +144,59 @@ pub(crate) struct Rm {
     pub(crate) service: Service,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Rewrap {
+    /// The object, or with --recursive the bucket and what the keys begin with
+    #[arg(value_name = "s3://BUCKET/KEY")]
+    pub(crate) of: String,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The key that wraps from now on
+    #[arg(long, value_name = "KEY")]
+    pub(crate) to: String,
+    /// A pair of the new encryption context; without any, it stays as it is, and raw keys have none
+    #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    pub(crate) to_context: Vec<String>,
+    /// Write another instruction file with this suffix, and leave the usual one: both keys open it then
+    #[arg(long, value_name = "SUFFIX")]
+    pub(crate) instruction_file_suffix: Option<String>,
+    /// Take all objects whose keys begin so; one that fails does not stop the others
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Refuse if the old keys still open what the new one wraps
+    #[arg(long)]
+    pub(crate) enforce_rotation: bool,
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How many objects may be under way at once [default: 8]
+    #[arg(long, value_name = "N", requires = "recursive")]
+    pub(crate) parallelism: Option<NonZeroUsize>,
+    /// Begin behind this key, to go on after an interrupt
+    #[arg(long, value_name = "KEY", requires = "recursive")]
+    pub(crate) start_after: Option<String>,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) service: Service,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The bucket, and what the keys begin with
+    #[arg(value_name = "s3://BUCKET[/PREFIX]")]
+    pub(crate) of: String,
+    /// A key to try: tells which objects it opens; for AWS KMS, each try is a call
+    #[arg(short, long = "key", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) service: Service,
+}
+
 /// What opens objects.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {
@@ -146,12 +211,6 @@ pub(crate) struct Reading {
     /// Also unwrap data keys with algorithms that are only kept for old objects
     #[arg(long)]
     pub(crate) legacy_wrapping_algorithms: bool,
-    /// Also decrypt content that nothing authenticates: AES-CBC of old objects
-    #[arg(long)]
-    pub(crate) legacy_unauthenticated_modes: bool,
-    /// The suffix of the instruction file, where there are others beside the usual one
-    #[arg(long, value_name = "SUFFIX")]
-    pub(crate) instruction_file_suffix: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -191,7 +250,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   waxseal s3 put a.tar s3://bucket/a.tar -k kms:key=ARN -c tenant=42
   waxseal s3 get s3://bucket/a.tar -k kms:key=ARN -c tenant=42 -o a.tar
-  waxseal s3 ls s3://bucket --json";
+  waxseal s3 rewrap s3://bucket/a.tar -k kms:key=OLD -c tenant=42 --to kms:key=NEW
+  waxseal s3 audit s3://bucket --json";
 
 pub(crate) const KEYS: &str = "\
 KEY is one of

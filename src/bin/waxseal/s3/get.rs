@@ -30,7 +30,8 @@ pub(super) fn run(args: &Get) -> Result<(), Failure> {
     };
     target.check_spares(&keys.files)?;
     target.check_new()?;
-    let client = args.service.client(&waiter, keys.keyring, reading.policy())?;
+    let policy = reading.policy().legacy_unauthenticated_modes(args.legacy_unauthenticated_modes);
+    let client = args.service.client(&waiter, keys.keyring, policy)?;
     let input = GetObjectInput::builder().bucket(from.bucket).key(from.key);
     match range {
         Some(range) => range_to(
@@ -64,7 +65,7 @@ fn whole_to(
         // so its plaintext need not wait for that. Standard output has readers already.
         download = download.release_unauthenticated();
     }
-    if let Some(suffix) = &args.reading.instruction_file_suffix {
+    if let Some(suffix) = &args.instruction_file_suffix {
         download = download.instruction_file_suffix(suffix);
     }
     let Parts { part_size, parallelism } = &args.parts;
@@ -92,7 +93,7 @@ fn range_to(
         true => get.unauthenticated_range(),
         false => get.verified_range(),
     };
-    if let Some(suffix) = &args.reading.instruction_file_suffix {
+    if let Some(suffix) = &args.instruction_file_suffix {
         get = get.instruction_file_suffix(suffix);
     }
     let bytes = waiter.wait(async {

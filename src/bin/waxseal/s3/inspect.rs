@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use waxseal::s3::{ContentMetadata, ObjectHead, PlaintextLen};
 
 use super::address::Address;
 use super::args::Inspect;
-use super::report::{len_json, location, version};
+use super::report::{len_json, location, pairs_json, version};
 use crate::failure::Failure;
 use crate::inspect::{ascii, count, hex};
 use crate::output;
@@ -45,14 +45,14 @@ fn as_json(of: &Address, head: &ObjectHead) -> String {
         "legacy_wrapping": metadata.wrapping_algorithm().is_legacy(),
         "encrypted_data_key_length": metadata.encrypted_data_key().len(),
         "location": location(metadata.location()),
-        "encryption_context": object_of(metadata.encryption_context().iter()),
-        "material_description": object_of(metadata.material_description().iter()),
+        "encryption_context": pairs_json(metadata.encryption_context().iter()),
+        "material_description": pairs_json(metadata.material_description().iter()),
         iv_name(metadata): hex(metadata.iv()),
         "key_commitment": metadata.commitment().map(hex),
         "stored_length": head.stored_len(),
         "plaintext_length": plaintext_len,
         "plaintext_length_is": certainty,
-        "metadata": object_of(stored(head).iter().map(|(name, value)| (*name, *value))),
+        "metadata": pairs_json(stored(head).iter().map(|(name, value)| (*name, *value))),
         "unverified": true,
     });
     ascii(&format!("{object:#}\n"))
@@ -129,8 +129,4 @@ fn iv_name(metadata: &ContentMetadata) -> &'static str {
 fn stored(head: &ObjectHead) -> BTreeMap<&str, &str> {
     let all = head.output().metadata().into_iter().flatten();
     all.map(|(name, value)| (name.as_str(), value.as_str())).collect()
-}
-
-fn object_of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
-    Value::Object(pairs.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
 }

@@ -20,6 +20,11 @@ pub(super) fn len_json(len: Option<PlaintextLen>) -> (Option<u64>, Option<&'stat
     }
 }
 
+/// Pairs as an object.
+pub(super) fn pairs_json<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
+    pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+}
+
 /// The number of a format version.
 pub(super) fn version(version: FormatVersion) -> Option<u8> {
     match version {

@@ -62,12 +62,11 @@ impl Service {
 }
 
 impl Reading {
-    /// What may be read.
+    /// What may be read; nothing that is not authenticated.
     pub(super) fn policy(&self) -> Policy {
         Policy::default()
             .commitment(self.commitment.commitment_policy)
             .legacy_wrapping_algorithms(self.legacy_wrapping_algorithms)
-            .legacy_unauthenticated_modes(self.legacy_unauthenticated_modes)
     }
 }
 
