@@ -3,17 +3,19 @@
 //! Against an S3 on loopback in a process of its own, so that only the client's heap is counted. Plain and
 //! encrypted transfers take turns, in one run. `--test` moves a little, once.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
+#![expect(dead_code, reason = "the server has more than is needed here")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectInput;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::{Client, Config};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use peak_alloc::PeakAlloc;
@@ -171,7 +173,15 @@ impl Server {
     }
 
     fn client(&self) -> Client {
-        Client::from_conf(serve::config(&self.endpoint).build())
+        let credentials =
+            Credentials::new(serve::ACCESS_KEY, serve::SECRET_KEY, None, None, "bench");
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(serve::REGION))
+            .endpoint_url(&self.endpoint)
+            .credentials_provider(credentials)
+            .force_path_style(true);
+        Client::from_conf(config.build())
     }
 }
 

@@ -13,12 +13,14 @@
 //! - A bucket that is not there is `NoSuchBucket`, and does not come to be; a folder is no object.
 //! - CopyObject of an object onto itself must change something.
 //! - Listings tell ETags and have at most 1000 entries; a quiet DeleteObjects says nothing of what was deleted.
+//! - `Content-Encoding` may come in two headers, as the SDK sends `aws-chunked` (this in `faults.rs`).
 //!
 //! What it does not have: versions, storage classes, tags, access control lists, locks, encryption by the server,
-//! owners, and checksums of whole multipart uploads. Dates are no conditions, except of CopyObject. The numbers of parts must begin at 1 and have no
-//! gaps. Keys are paths of files: none is `a` where another is `a/b`, none has `//` or ends with `/`, and they may
-//! have 150 bytes. A range that makes no sense, such as `bytes=5-3`, is refused instead of ignored. An object is
-//! replaced first and its metadata afterwards, and a PutObject whose checksum is wrong leaves its body behind.
+//! owners, and checksums of whole multipart uploads. Dates are no conditions, except of CopyObject. The numbers of
+//! parts must begin at 1 and have no gaps. Keys are paths of files: none is `a` where another is `a/b`, none has
+//! `//` or ends with `/`, and they may have 150 bytes. A range that makes no sense, such as `bytes=5-3`, is refused
+//! instead of ignored. An object is replaced first and its metadata afterwards, and a PutObject whose checksum is
+//! wrong leaves its body behind.
 
 use std::collections::HashMap;
 use std::io;

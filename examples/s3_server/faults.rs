@@ -31,8 +31,8 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// The connection is closed after so many bytes of the body; `Content-Length` promised all of it.
     CutBody(usize),
-    /// The byte at this offset of the body is another one. Checksums are left out, here and in what follows, or
-    /// the SDK would notice before anybody else.
+    /// The byte at this offset of the body is another one, if there is one: which of several requests comes first
+    /// is not known. Checksums are left out, here and in what follows, or the SDK would notice before anybody else.
     FlipByte(usize),
     /// Only so many bytes of the body are left, and `Content-Length` says so.
     Truncate(usize),
