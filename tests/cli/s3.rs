@@ -22,7 +22,8 @@ use super::{Done, Folder, PROGRAM};
 #[expect(dead_code, reason = "ports are for the example")]
 mod serve;
 
-use serve::{ACCESS_KEY, Fault, Operation, REGION, S3Server, SECRET_KEY};
+use serve::faults::{Fault, Operation};
+use serve::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
 
 /// An S3 with a bucket `bkt`, an AWS KMS with a key, and a folder with a file `in` and an AES key `key`.
 struct World {
@@ -181,7 +182,7 @@ fn an_object_goes_round_by_file_and_by_pipe() {
 #[test]
 fn a_large_object_goes_in_parts() {
     let world = World::new();
-    let plaintext: Vec<u8> = (0..11_000_000_u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    let plaintext: Vec<u8> = (0..11_000_000_usize).map(|n| n.to_le_bytes()[n % 3]).collect();
     world.folder.write("in", &plaintext);
     world.put("s3://bkt/k", &["--part-size", "5242880", "--parallelism", "2"]);
     assert_eq!(world.s3.faults().count(Operation::UploadPart), 3);

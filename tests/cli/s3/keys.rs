@@ -1,8 +1,8 @@
 //! The keys of objects.
 
-use waxseal::testing::NewKey;
+use waxseal::testing::{Fault, NewKey};
 
-use super::*;
+use super::{Command, Done, KeySpec, PROGRAM, REGION, World};
 
 #[test]
 fn every_kind_of_key_opens_what_it_wrapped() {
@@ -94,6 +94,10 @@ fn what_is_no_key_for_objects_is_2() {
     }
     let done = world.run(&["get", "s3://bkt/k", "-k", &world.key, "-k", "what"]);
     done.refuses(2, "key 2: ");
+    // It would look as if both opened it.
+    let args = ["put", "in", "s3://bkt/new", "-k", &world.key, "-k", "raw-aes:file=key"];
+    world.run(&args).refuses(2, "several keys");
+    assert_eq!(world.keys(), ["k"]);
 }
 
 #[test]
@@ -115,6 +119,10 @@ fn what_aws_kms_refuses_is_4() {
     let world = World::new();
     world.put("s3://bkt/k", &[]);
     let arn = world.key.strip_prefix("kms:key=").unwrap();
+    world.kms.inject(Fault::throttled().always());
+    let done = world.get("s3://bkt/k", &[]).fails(4, "too many calls");
+    assert!(!done.stderr.contains("--caching"), "{}", done.stderr);
+    world.kms.clear_faults();
     world.kms.disable(arn).unwrap();
     world.get("s3://bkt/k", &[]).refuses(4, "the key is disabled");
     world.run(&["put", "in", "s3://bkt/new", "-k", &world.key]).refuses(4, "the key is disabled");

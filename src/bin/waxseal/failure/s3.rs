@@ -1,5 +1,6 @@
 //! What is told when something fails that is about Amazon S3.
 
+use waxseal::kms::KmsFailure;
 use waxseal::s3::{S3Error, S3Failure};
 use waxseal::{ApiMisuse, Error, KeyringError, ObjectError, PolicyError, UnwrapFailure};
 
@@ -86,13 +87,28 @@ fn keyring_hint(error: &KeyringError) -> Option<&'static str> {
             Some(attempt) if matches!(attempt.failure, UnwrapFailure::Unauthentic) => {
                 "check that the key file is that of the key that wrapped; `waxseal s3 inspect` shows its description"
             }
-            Some(attempt) => attempt_hint(attempt),
+            Some(attempt) => match &attempt.failure {
+                UnwrapFailure::Kms(error) => kms_hint(error.failure()),
+                _ => attempt_hint(attempt),
+            },
             None => "give a key that the object asks for; `waxseal s3 inspect` shows it",
         }),
+        KeyringError::Kms { failure, .. } => Some(kms_hint(failure.failure())),
         KeyringError::Wrap { .. } => {
             Some("an RSA key encrypts with its public half, and needs 2048 bits or more")
         }
         _ => None,
+    }
+}
+
+/// Where objects differ from messages.
+fn kms_hint(failure: &KmsFailure) -> &'static str {
+    match failure {
+        KmsFailure::ContextMismatch => {
+            "check that the key is the one that wrapped; or the metadata of the object was changed"
+        }
+        KmsFailure::Throttled => "wait and try again, perhaps with a smaller --parallelism",
+        failure => super::kms_hint(failure),
     }
 }
 

@@ -11,6 +11,9 @@ use crate::args::commitment_policy;
 #[derive(Debug, Subcommand)]
 pub(crate) enum S3 {
     /// Encrypt a file or a stream, and put it as an object
+    ///
+    /// The object appears whole or not at all. What is stopped by a signal may leave parts of a large one
+    /// behind, which nobody sees but which cost storage, until a lifecycle rule of the bucket removes them.
     #[command(after_long_help = format!("{EXAMPLES}\n\n{KEYS}"))]
     Put(Put),
     /// Get an object, decrypt and verify it
@@ -38,7 +41,7 @@ pub(crate) struct Put {
     /// Where the object goes
     #[arg(value_name = "s3://BUCKET/KEY")]
     pub(crate) to: String,
-    /// A key that wraps the data key of the object; more than one -k is not for `put`
+    /// The key that wraps the data key of the object
     #[arg(short, long = "key", value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// A pair of the encryption context of AWS KMS: authenticated, and readable for anyone
@@ -222,7 +225,7 @@ pub(crate) struct Commitment {
 
 #[derive(Debug, Args)]
 pub(crate) struct Parts {
-    /// Bytes in a part of a large object, a multiple of 16 from 5 MiB [default: 8388608]
+    /// Bytes in a part of a large object; to put, a multiple of 16 from 5 MiB [default: 8388608]
     #[arg(long, value_name = "BYTES")]
     pub(crate) part_size: Option<NonZeroUsize>,
     /// How many parts may be under way, and in memory, at once [default: 4]
@@ -268,8 +271,9 @@ if it is one of the accounts given; it only decrypts. Raw keys may have a
 description, a JSON object of strings such as {\"key\": \"backup-2026\"}, which
 is stored with each object and chooses the key where there are several. It is
 the last parameter, and all that follows description= is the JSON, as it is.
-Both public= and private= of an RSA key may be given. Of several keys, the
-first wraps and all open. Otherwise it is as in `waxseal encrypt --help`.
+Both public= and private= of an RSA key may be given. An object has one wrapped
+data key: `put` takes one key, and where several may open, those that fit are
+tried. Otherwise it is as in `waxseal encrypt --help`.
 
 Exit codes are those of `waxseal --help`: 1 is also a refusal or failure of
 Amazon S3, 3 also an object that is not encrypted or not as its format says.";

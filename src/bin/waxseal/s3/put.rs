@@ -37,6 +37,12 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
         }
         _ => failure,
     })?;
+    if keys.len() > 1 {
+        return Err(Failure::usage(
+            "there are several keys, but an object opens with one",
+            "give one -k; `waxseal s3 rewrap --instruction-file-suffix` lets another key open an object, too",
+        ));
+    }
     let context = context::to_store(context, None)?;
     let metadata = own_metadata(metadata)?;
     let waiter = Waiter::new()?;
