@@ -60,7 +60,14 @@ impl World {
 
     /// The same with a program in front.
     fn command_through(&self, mut command: Command, args: &[&str]) -> Command {
-        command.arg("s3").args(args).current_dir(self.folder.path(""));
+        command.arg("s3").args(args);
+        self.surround(&mut command);
+        command
+    }
+
+    /// Folder and environment of a command.
+    fn surround(&self, command: &mut Command) {
+        command.current_dir(self.folder.path(""));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
                 command.env_remove(name);
@@ -75,7 +82,6 @@ impl World {
             .env("AWS_ENDPOINT_URL_KMS", &self.kms_endpoint)
             .env("AWS_ENDPOINT_URL_S3", self.s3.endpoint())
             .stdin(Stdio::null());
-        command
     }
 
     fn run(&self, args: &[&str]) -> Done {

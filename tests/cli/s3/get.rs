@@ -169,6 +169,53 @@ fn a_range_is_verified_unless_told_otherwise() {
 }
 
 #[test]
+fn a_verified_range_of_a_very_large_object_is_refused() {
+    let world = World::new();
+    world.put("s3://bkt/k", &[]);
+    world.change("k", |bytes| bytes.resize((64 << 20) + 17, 0));
+    gives_nothing(&world, "s3://bkt/k", &["--range", "0-9"], 6, "longer than");
+    let hint = world.get("s3://bkt/k", &["--range", "0-9"]).stderr;
+    assert!(hint.contains("--unauthenticated-range"), "{hint}");
+}
+
+#[test]
+fn a_reader_that_stops_early_is_1() {
+    let world = World::new();
+    world.folder.write("in", vec![7; 3_000_000]);
+    world.put("s3://bkt/k", &[]);
+    let mut command = world.command(&["get", "s3://bkt/k", "-k", &world.key]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    Done::from(child.wait_with_output().unwrap()).refuses(1, "writing the plaintext failed");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_object_shows_progress_on_a_terminal() {
+    let world = World::new();
+    let on_a_terminal = |args: &str| {
+        let mut script = Command::new("script");
+        world.surround(script.args([
+            "-qec",
+            &format!("{PROGRAM} s3 {args} -k {}", world.key),
+            "/dev/null",
+        ]));
+        let output = script.output().ok()?;
+        Some((output.status.code()?, String::from_utf8(output.stdout).unwrap()))
+    };
+    assert_eq!(on_a_terminal("put in s3://bkt/short").unwrap_or_default(), (0, String::new()));
+    assert_eq!(
+        on_a_terminal("get s3://bkt/short -o short").unwrap_or_default(),
+        (0, String::new())
+    );
+    world.folder.write("in", vec![7; (8 << 20) + 1]);
+    let Some((code, text)) = on_a_terminal("put in s3://bkt/k") else { return };
+    assert!(code == 0 && text.contains("of 8.00 MiB"), "{code} {text}");
+    let (code, text) = on_a_terminal("get s3://bkt/k -o out").unwrap();
+    assert!(code == 0 && text.contains("8.00 MiB,"), "{code} {text}");
+}
+
+#[test]
 fn an_existing_file_needs_force() {
     let world = World::new();
     world.put("s3://bkt/k", &[]);

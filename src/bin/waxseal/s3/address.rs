@@ -47,13 +47,6 @@ impl Address {
     }
 }
 
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { bucket, key } = self;
-        write!(f, "s3://{bucket}/{key}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +61,6 @@ mod tests {
         ] {
             let address = Address::object(text).unwrap();
             assert_eq!((address.bucket.as_str(), address.key.as_str()), (bucket, key), "{text}");
-            assert_eq!(address.to_string(), text);
         }
     }
 
