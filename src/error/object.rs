@@ -14,6 +14,11 @@ pub enum ObjectError {
         /// The bound in bytes: 2^36 - 32 for AES-GCM.
         limit: u64,
     },
+    /// The object is marked as one of another format.
+    #[error(
+        "the object is marked as a message of the AWS Encryption SDK: choose `Format::EsdkMessage` to read it"
+    )]
+    EsdkMessage,
     /// The instruction file is not what it should be.
     #[error("the instruction file {fault}")]
     InstructionFile {

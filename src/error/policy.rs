@@ -112,6 +112,17 @@ pub enum PolicyError {
         /// The keyring's description.
         keyring: String,
     },
+    /// A range was asked for of a message that is signed.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the message is signed, and only its end says who wrote it, so that no range is read; ask for the whole \
+         object, or write it with a suite that does not sign"
+    )]
+    RangeOfSignedMessage,
+    /// A range was asked for of a message that has no frames.
+    #[cfg(feature = "s3-format")]
+    #[error("the message has no frames, so that no range is read; ask for the whole object")]
+    RangeOfUnframedMessage,
     /// The message is signed, and signed messages may not be streamed.
     #[error(
         "the message is signed, and `signed_streaming` refuses to release what is not verified to the end"

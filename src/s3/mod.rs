@@ -4,6 +4,8 @@
 mod client;
 mod content;
 mod description;
+#[cfg(feature = "s3")]
+mod format;
 mod keyring;
 mod metadata;
 mod open;
@@ -23,6 +25,8 @@ pub use content::{
     UnauthenticatedOpener, UnauthenticatedRangeOpener,
 };
 pub use description::MaterialDescription;
+#[cfg(feature = "s3")]
+pub use format::Format;
 pub use keyring::{
     AesKeyring, Fit, MultiKeyring, RsaKeyring, S3Keyring, UnwrapRequest, WrapRequest, Wrapped,
     WrappedDataKey, WrappingAlgorithm, unwrap_data_key,

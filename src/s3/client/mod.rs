@@ -10,6 +10,7 @@ mod get;
 mod head;
 mod inputs;
 mod list;
+mod message;
 mod multipart;
 mod put;
 mod rewrap;
@@ -33,6 +34,7 @@ pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrap
 pub use upload::Upload;
 
 use self::call::Call;
+use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
 use crate::s3::keyring::S3Keyring;
 use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
@@ -68,6 +70,7 @@ pub struct Client {
     policy: Policy,
     buffer_limit: u64,
     instruction_files: InstructionFiles,
+    messages: Messages,
 }
 
 impl Client {
@@ -88,6 +91,7 @@ impl Client {
             policy: Policy::default(),
             buffer_limit: DEFAULT_BUFFER_LIMIT,
             instruction_files: InstructionFiles::default(),
+            messages: Messages::default(),
         }
     }
 
@@ -99,6 +103,9 @@ impl Client {
     }
 
     /// How many bytes of one object may wait in memory for its authentication. Default: 64 MiB.
+    ///
+    /// They are bytes of what is stored. Those of a [message](crate::s3::Format::EsdkMessage) that is got whole wait
+    /// beside their plaintext, which takes as much again.
     #[must_use]
     pub fn buffer_limit(mut self, bytes: u64) -> Self {
         self.buffer_limit = bytes;
@@ -136,6 +143,9 @@ impl Client {
     ) -> Result<ContentMetadata, Error> {
         let partial = match Metadata::read(stored.into_iter().flatten())? {
             Metadata::Complete(metadata) => return Ok(metadata),
+            Metadata::InInstructionFile(_) if message::is_marked(stored) => {
+                return Err(ObjectError::EsdkMessage.into());
+            }
             Metadata::InInstructionFile(partial) => partial,
         };
         if self.instruction_files == InstructionFiles::Never {

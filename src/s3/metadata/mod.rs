@@ -16,6 +16,8 @@ pub use encode::EncodedMetadata;
 pub(crate) use encode::{check_metadata_len, is_encryption_key};
 #[cfg(feature = "s3")]
 pub(crate) use json::MAX_JSON_LEN as MAX_INSTRUCTION_FILE_LEN;
+#[cfg(feature = "s3")]
+pub(crate) use keys::FORMAT as FORMAT_KEY;
 pub use read::{Metadata, Partial};
 
 use crate::context::EncryptionContext;

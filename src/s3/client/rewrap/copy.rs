@@ -160,10 +160,84 @@ const ESCAPED_IN_TAGS: AsciiSet =
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadInputBuilder;
+    use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+    use aws_sdk_s3::types::{
+        ObjectLockLegalHoldStatus, ObjectLockMode, RequestPayer, ServerSideEncryption, StorageClass,
+    };
+
     use super::*;
 
     fn source(bucket: &str, key: &str) -> String {
         source_of(Call { operation: "CopyObject", bucket, key })
+    }
+
+    #[test]
+    fn what_s3_keeps_with_an_object_is_written_again() {
+        let until = DateTime::from_secs(2_000_000_000);
+        let head = HeadObjectOutput::builder()
+            .cache_control("no-store")
+            .content_disposition("attachment")
+            .content_encoding("br")
+            .content_language("de")
+            .content_type("text/x")
+            .website_redirect_location("/elsewhere")
+            .storage_class(StorageClass::GlacierIr)
+            .server_side_encryption(ServerSideEncryption::AwsKms)
+            .ssekms_key_id("arn:aws:kms:eu-west-1:111122223333:key/1234")
+            .bucket_key_enabled(true)
+            .object_lock_mode(ObjectLockMode::Compliance)
+            .object_lock_retain_until_date(until)
+            .object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On)
+            .build();
+        let copy = kept!(&head => CopyObjectInputBuilder::default()).build().unwrap();
+        let parts = kept!(&head => CreateMultipartUploadInputBuilder::default());
+        let parts = parts.bucket("b").key("k").build().unwrap();
+        assert_eq!(copy.cache_control(), Some("no-store"));
+        assert_eq!(copy.content_disposition(), Some("attachment"));
+        assert_eq!(copy.content_encoding(), Some("br"));
+        assert_eq!(copy.content_language(), Some("de"));
+        assert_eq!(copy.content_type(), Some("text/x"));
+        assert_eq!(copy.website_redirect_location(), Some("/elsewhere"));
+        assert_eq!(copy.storage_class(), Some(&StorageClass::GlacierIr));
+        assert_eq!(copy.server_side_encryption(), Some(&ServerSideEncryption::AwsKms));
+        assert_eq!(copy.ssekms_key_id(), head.ssekms_key_id());
+        assert_eq!(copy.bucket_key_enabled(), Some(true));
+        assert_eq!(copy.object_lock_mode(), Some(&ObjectLockMode::Compliance));
+        assert_eq!(copy.object_lock_retain_until_date(), Some(&until));
+        let hold = copy.object_lock_legal_hold_status();
+        assert_eq!(hold, Some(&ObjectLockLegalHoldStatus::On));
+
+        assert_eq!(parts.cache_control(), copy.cache_control());
+        assert_eq!(parts.content_type(), copy.content_type());
+        assert_eq!(parts.storage_class(), copy.storage_class());
+        assert_eq!(parts.ssekms_key_id(), copy.ssekms_key_id());
+        assert_eq!(parts.object_lock_mode(), copy.object_lock_mode());
+        assert_eq!(parts.object_lock_retain_until_date(), Some(&until));
+        assert_eq!(parts.object_lock_legal_hold_status(), hold);
+    }
+
+    #[test]
+    fn the_callers_key_is_that_of_source_and_copy() {
+        let head = HeadObjectInputBuilder::default()
+            .bucket("b")
+            .sse_customer_algorithm("AES256")
+            .sse_customer_key("key")
+            .sse_customer_key_md5("md5")
+            .expected_bucket_owner("111122223333")
+            .request_payer(RequestPayer::Requester);
+        let copy = access!(&head => source_access!(&head => CopyObjectInputBuilder::default()));
+        let copy = copy.build().unwrap();
+        assert_eq!(copy.bucket(), Some("b"));
+        assert_eq!(copy.sse_customer_algorithm(), Some("AES256"));
+        assert_eq!(copy.copy_source_sse_customer_algorithm(), Some("AES256"));
+        assert_eq!(copy.sse_customer_key(), Some("key"));
+        assert_eq!(copy.copy_source_sse_customer_key(), Some("key"));
+        assert_eq!(copy.sse_customer_key_md5(), Some("md5"));
+        assert_eq!(copy.copy_source_sse_customer_key_md5(), Some("md5"));
+        assert_eq!(copy.expected_bucket_owner(), Some("111122223333"));
+        assert_eq!(copy.expected_source_bucket_owner(), Some("111122223333"));
+        assert_eq!(copy.request_payer(), Some(&RequestPayer::Requester));
     }
 
     #[test]

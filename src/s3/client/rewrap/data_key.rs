@@ -118,7 +118,7 @@ impl Keyrings<'_> {
                 let keyring = self.old.describe();
                 Err(PolicyError::Rotation { keyring }.into())
             }
-            // It opens, if to something else: that is no keyring to rely on.
+            // Where a service did not answer, nobody knows: that is an error, too.
             Err(error) if attempts(&error).is_some_and(|all| all.iter().all(is_certain)) => Ok(()),
             Err(error) => Err(error),
         }
