@@ -429,17 +429,25 @@ async fn a_data_key_that_the_object_does_not_commit_to_is_not_wrapped() {
 #[tokio::test]
 async fn what_the_new_key_cannot_unwrap_is_not_written() {
     let (world, keys) = (World::new(), Keys::new());
-    let s3 = client(&world, &keys.aes);
-    s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
-    let before = Stored::of(&world, "k").await;
-    for fault in [KmsFault::flipped_plaintext(), KmsFault::internal().always()] {
-        keys.kms.inject(fault.on(KmsOperation::Decrypt));
-        let refused = s3.rewrap(head("k"), &keys.aws).await;
-        assert!(matches!(refused, Err(Error::Keyring(_))), "{refused:?}");
-        keys.kms.clear_faults();
+    for commitment in [
+        CommitmentPolicy::RequireEncryptRequireDecrypt,
+        CommitmentPolicy::ForbidEncryptAllowDecrypt,
+    ] {
+        let s3 = client(&world, &keys.aes).policy(Policy::default().commitment(commitment));
+        s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
+        let before = Stored::of(&world, "k").await;
+        world.faults().clear();
+        // Without a commitment, only comparing tells that it is another data key.
+        for fault in [KmsFault::flipped_plaintext(), KmsFault::internal().always()] {
+            keys.kms.inject(fault.on(KmsOperation::Decrypt));
+            let refused = s3.rewrap(head("k"), &keys.aws).await;
+            assert!(matches!(refused, Err(Error::Keyring(_))), "{refused:?}");
+            keys.kms.clear_faults();
+        }
+        assert_eq!(writes(&world), 0);
+        assert_eq!(Stored::of(&world, "k").await, before);
+        opens(&s3, "k", 5).await;
     }
-    assert_eq!(writes(&world), 1, "that is the object itself");
-    assert_eq!(Stored::of(&world, "k").await, before);
 }
 
 #[tokio::test]
@@ -568,6 +576,22 @@ async fn headers_and_metadata_of_the_users_own_are_kept() {
     }
     assert_eq!(world.faults().count(Operation::CopyObject), 1);
     assert_eq!(world.faults().count(Operation::UploadPartCopy), 1);
+}
+
+#[tokio::test]
+async fn a_length_that_another_client_stated_is_kept() {
+    let (world, keys) = (World::new(), Keys::new());
+    let s3 = client(&world, &keys.aes);
+    s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
+    let mut before = Stored::of(&world, "k").await;
+    before.metadata.insert("x-amz-unencrypted-content-length".to_owned(), "5".to_owned());
+    let put = world.sdk().put_object().bucket(BUCKET).key("k");
+    let put = put.set_metadata(Some(before.metadata)).body(before.content.into());
+    put.send().await.unwrap();
+    s3.rewrap(head("k"), &keys.aws).await.unwrap();
+    let after = Stored::of(&world, "k").await;
+    assert_eq!(after.metadata["x-amz-unencrypted-content-length"], "5");
+    opens(&client(&world, &keys.aws), "k", 5).await;
 }
 
 #[tokio::test]
