@@ -35,6 +35,10 @@ fn object(error: &ObjectError) -> (Exit, &'static str) {
         ObjectError::MetadataTooLong { .. } => {
             (Exit::Usage, "give --instruction-file, fewer --metadata, or a shorter context")
         }
+        ObjectError::EsdkMessage => (
+            Exit::InvalidMessage,
+            "get its bytes as they are, with another program, and give them to `waxseal decrypt`",
+        ),
         ObjectError::NotAsWritten { .. } => (
             Exit::Io,
             "keep this message: with what was stored before, the object can be put right",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
 use serde_json::json;
-use waxseal::s3::{ContentMetadata, ObjectHead, PlaintextLen};
+use waxseal::s3::{ContentMetadata, Format, ObjectHead, PlaintextLen};
 
 use super::address::Address;
 use super::args::Inspect;
@@ -27,48 +27,48 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
 }
 
 fn as_json(of: &Address, head: &ObjectHead) -> String {
-    let (output, metadata) = (head.output(), head.content_metadata());
-    let suite = metadata.suite();
+    let output = head.output();
     let (plaintext_len, certainty) = len_json(Some(head.plaintext_len()));
-    let object = json!({
+    let mut object = json!({
         "bucket": of.bucket,
         "key": of.key,
         "version_id": output.version_id(),
         "e_tag": output.e_tag(),
         "content_type": output.content_type(),
         "storage_class": output.storage_class().map(|class| class.as_str()),
-        "format_version": version(metadata.format_version()),
-        "suite": { "id": format!("0x{:04x}", suite.id()), "name": suite.name() },
-        "commits": suite.commits(),
-        "authenticates": suite.authenticates(),
-        "wrapping_algorithm": metadata.wrapping_algorithm().name(),
-        "legacy_wrapping": metadata.wrapping_algorithm().is_legacy(),
-        "encrypted_data_key_length": metadata.encrypted_data_key().len(),
-        "location": location(metadata.location()),
-        "encryption_context": pairs_json(metadata.encryption_context().iter()),
-        "material_description": pairs_json(metadata.material_description().iter()),
-        iv_name(metadata): hex(metadata.iv()),
-        "key_commitment": metadata.commitment().map(hex),
+        "format": format_name(head),
         "stored_length": head.stored_len(),
         "plaintext_length": plaintext_len,
         "plaintext_length_is": certainty,
         "metadata": pairs_json(stored(head).iter().map(|(name, value)| (*name, *value))),
         "unverified": true,
     });
+    if let (Some(all), Some(metadata)) = (object.as_object_mut(), head.content_metadata()) {
+        let suite = metadata.suite();
+        let format = json!({
+            "format_version": version(metadata.format_version()),
+            "suite": { "id": format!("0x{:04x}", suite.id()), "name": suite.name() },
+            "commits": suite.commits(),
+            "authenticates": suite.authenticates(),
+            "wrapping_algorithm": metadata.wrapping_algorithm().name(),
+            "legacy_wrapping": metadata.wrapping_algorithm().is_legacy(),
+            "encrypted_data_key_length": metadata.encrypted_data_key().len(),
+            "location": location(metadata.location()),
+            "encryption_context": pairs_json(metadata.encryption_context().iter()),
+            "material_description": pairs_json(metadata.material_description().iter()),
+            iv_name(metadata): hex(metadata.iv()),
+            "key_commitment": metadata.commitment().map(hex),
+        });
+        all.extend(format.as_object().cloned().unwrap_or_default());
+    }
     ascii(&format!("{object:#}\n"))
 }
 
 fn as_text(of: &Address, head: &ObjectHead) -> String {
-    let (output, metadata) = (head.output(), head.content_metadata());
-    let suite = metadata.suite();
-    let yes = |yes| if yes { "yes" } else { "no" };
-    let mut out = String::new();
-    let mut line = |name: &str, value: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{name}: {value}");
-    };
-    line("bucket", &format!("{:?}", of.bucket));
-    line("key", &format!("{:?}", of.key));
+    let output = head.output();
+    let mut report = Report::default();
+    report.line("bucket", &format!("{:?}", of.bucket));
+    report.line("key", &format!("{:?}", of.key));
     for (name, value) in [
         ("version_id", output.version_id()),
         ("e_tag", output.e_tag()),
@@ -76,48 +76,71 @@ fn as_text(of: &Address, head: &ObjectHead) -> String {
         ("storage_class", output.storage_class().map(|class| class.as_str())),
     ] {
         if let Some(value) = value {
-            line(name, &format!("{value:?}"));
+            report.line(name, &format!("{value:?}"));
         }
     }
-    if let Some(version) = version(metadata.format_version()) {
-        line("format_version", &version.to_string());
+    report.line("format", format_name(head));
+    if let Some(metadata) = head.content_metadata() {
+        report.format(metadata);
     }
-    line("suite", &format!("0x{:04x} {suite}", suite.id()));
-    line("commits", yes(suite.commits()));
-    line("authenticates", yes(suite.authenticates()));
-    let algorithm = metadata.wrapping_algorithm();
-    let legacy = if algorithm.is_legacy() { " (legacy)" } else { "" };
-    line("wrapping_algorithm", &format!("{algorithm}{legacy}"));
-    line("encrypted_data_key", &count(metadata.encrypted_data_key().len(), "byte"));
-    line("location", location(metadata.location()));
-    if algorithm.is_kms() {
-        let context = metadata.encryption_context();
-        line("encryption_context", &count(context.len(), "pair"));
-        for (name, value) in context.iter() {
-            line(&format!("  {name:?}"), &format!("{value:?}"));
-        }
-    } else {
-        let description = metadata.material_description();
-        line("material_description", &count(description.iter().len(), "pair"));
-        for (name, value) in description.iter() {
-            line(&format!("  {name:?}"), &format!("{value:?}"));
-        }
-    }
-    line(iv_name(metadata), &hex(metadata.iv()));
-    if let Some(commitment) = metadata.commitment() {
-        line("key_commitment", &hex(commitment));
-    }
-    line("stored_length", &head.stored_len().to_string());
+    report.line("stored_length", &head.stored_len().to_string());
     let stated =
         if matches!(head.plaintext_len(), PlaintextLen::Stated(_)) { " (stated)" } else { "" };
-    line("plaintext_length", &format!("{}{stated}", head.plaintext_len()));
-    let stored = stored(head);
-    line("metadata", &count(stored.len(), "pair"));
-    for (name, value) in stored {
-        line(&format!("  {name:?}"), &format!("{value:?}"));
+    report.line("plaintext_length", &format!("{}{stated}", head.plaintext_len()));
+    report.pairs("metadata", stored(head).into_iter());
+    report.line("unverified", "true");
+    report.0
+}
+
+/// Lines of text.
+#[derive(Default)]
+struct Report(String);
+
+impl Report {
+    fn line(&mut self, name: &str, value: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{name}: {value}");
     }
-    line("unverified", "true");
-    out
+
+    fn pairs<'a>(&mut self, what: &str, pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
+        self.line(what, &count(pairs.len(), "pair"));
+        for (name, value) in pairs {
+            self.line(&format!("  {name:?}"), &format!("{value:?}"));
+        }
+    }
+
+    /// What an object of the S3 encryption client says.
+    fn format(&mut self, metadata: &ContentMetadata) {
+        let yes = |yes| if yes { "yes" } else { "no" };
+        let (suite, algorithm) = (metadata.suite(), metadata.wrapping_algorithm());
+        if let Some(version) = version(metadata.format_version()) {
+            self.line("format_version", &version.to_string());
+        }
+        self.line("suite", &format!("0x{:04x} {suite}", suite.id()));
+        self.line("commits", yes(suite.commits()));
+        self.line("authenticates", yes(suite.authenticates()));
+        let legacy = if algorithm.is_legacy() { " (legacy)" } else { "" };
+        self.line("wrapping_algorithm", &format!("{algorithm}{legacy}"));
+        self.line("encrypted_data_key", &count(metadata.encrypted_data_key().len(), "byte"));
+        self.line("location", location(metadata.location()));
+        if algorithm.is_kms() {
+            self.pairs("encryption_context", metadata.encryption_context().iter());
+        } else {
+            self.pairs("material_description", metadata.material_description().iter());
+        }
+        self.line(iv_name(metadata), &hex(metadata.iv()));
+        if let Some(commitment) = metadata.commitment() {
+            self.line("key_commitment", &hex(commitment));
+        }
+    }
+}
+
+/// A message has the rest in its body, where `waxseal inspect` finds it.
+fn format_name(head: &ObjectHead) -> &'static str {
+    match head.format() {
+        Format::EsdkMessage => "esdk-message",
+        _ => "object",
+    }
 }
 
 /// Format version 3 has a message id where others have the IV.
