@@ -36,7 +36,7 @@ const LEVELS: &[(&str, u8)] = &[
 /// A word that only some modules may hold, and why.
 const ONLY: &[(&str, &[&str])] = &[
     ("std::io", &["io", "error", "api", "s3", "bin"]),
-    ("tokio::io::", &["io", "s3"]),
+    ("tokio::io::", &["io", "s3", "bin"]),
     ("aws_lc_rs", &["crypto"]),
     ("aes_gcm::", &["crypto"]),
     ("aes_kw::", &["crypto"]),

@@ -19,6 +19,7 @@ use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, ObjectError, S3Failure};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
+use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::content::{ContentKey, StoredOpener, UnauthenticatedOpener};
 use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
@@ -43,6 +44,7 @@ impl Client {
             writer,
             context: EncryptionContext::default(),
             unauthenticated: false,
+            suffix: INSTRUCTION_FILE_SUFFIX.to_owned(),
             format: Format::default(),
             part_len: DEFAULT_PART_LEN,
             parallelism: DEFAULT_PARALLELISM,
@@ -58,6 +60,7 @@ pub struct Download<'a, W> {
     writer: W,
     context: EncryptionContext,
     unauthenticated: bool,
+    suffix: String,
     format: Format,
     part_len: u64,
     parallelism: usize,
@@ -82,6 +85,12 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     /// right if its suite does not sign; but the end may be missing, and then the call ends with an error, too.
     pub fn release_unauthenticated(mut self) -> Self {
         self.unauthenticated = true;
+        self
+    }
+
+    /// The suffix of the instruction file, where rewrapping wrote one beside the usual one.
+    pub fn instruction_file_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.suffix = suffix.into();
         self
     }
 
@@ -110,6 +119,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
             mut writer,
             context,
             unauthenticated,
+            suffix,
             format,
             part_len,
             parallelism,
@@ -122,7 +132,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
         }
         let (output, stored_len, metadata, key) = match format {
             Format::Object => {
-                let head = client.head_object(head_of_get(&input)).await?;
+                let head = client.head_with(head_of_get(&input), &suffix).await?;
                 let (output, stored_len, metadata) = head.into_parts();
                 let metadata = metadata.ok_or(ObjectError::EsdkMessage)?;
                 let key = client.opened(&metadata, &context).await?.into_key();

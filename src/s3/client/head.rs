@@ -19,6 +19,15 @@ impl Client {
     /// [`Error::Object`] if it is not encrypted as a format says, [`Error::S3`] if S3 does not answer,
     /// [`Error::ApiMisuse`] for a range or a part.
     pub async fn head_object(&self, input: HeadObjectInputBuilder) -> Result<ObjectHead, Error> {
+        self.head_with(input, INSTRUCTION_FILE_SUFFIX).await
+    }
+
+    /// The same, with another suffix of the instruction file.
+    pub(super) async fn head_with(
+        &self,
+        input: HeadObjectInputBuilder,
+        suffix: &str,
+    ) -> Result<ObjectHead, Error> {
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("HeadObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
@@ -34,12 +43,11 @@ impl Client {
         let stored_len =
             output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let stored = output.metadata.as_ref();
-        let metadata =
-            match self.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await {
-                Ok(metadata) => Some(metadata),
-                Err(Error::Object(ObjectError::EsdkMessage)) => None,
-                Err(error) => return Err(error),
-            };
+        let metadata = match self.content_metadata(call, stored, &beside, suffix).await {
+            Ok(metadata) => Some(metadata),
+            Err(Error::Object(ObjectError::EsdkMessage)) => None,
+            Err(error) => return Err(error),
+        };
         let plaintext_len = match &metadata {
             Some(metadata) => PlaintextLen::of(metadata, stored_len),
             None => PlaintextLen::AtMost(longest_plaintext(stored_len)),
