@@ -395,7 +395,7 @@ async fn a_wrong_old_key_changes_nothing() {
             let before = Stored::of(&world, "k").await;
             for stranger in strangers.all() {
                 world.faults().clear();
-                let refused = client(&world, stranger).rewrap(head("k"), &aes()).await;
+                let refused = client(&world, stranger).rewrap(head("k"), aes()).await;
                 assert!(matches!(refused, Err(Error::Keyring(_))), "{refused:?}");
                 assert_eq!(writes(&world), 0);
             }
