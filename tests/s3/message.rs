@@ -345,7 +345,7 @@ async fn the_mark_tells_people_and_listings_what_it_is() {
 
     let mut written = Vec::new();
     for confused in [
-        s3.rewrap(head("k"), &aes()).await.map(drop),
+        s3.rewrap(head("k"), aes()).await.map(drop),
         s3.get_object(get("k")).await.map(drop),
         s3.download(get("k"), &mut written).await.map(drop),
     ] {
