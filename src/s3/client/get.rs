@@ -261,11 +261,16 @@ async fn unauthenticated(
     wanted: ByteRange,
 ) -> Result<GetObjectOutput, Error> {
     let wrong = |what: &str| call.failed(S3Failure::WrongAnswer(what.to_owned()));
-    // A server may answer with everything.
-    let content_range = output.content_range.as_deref();
-    let (start, stored_len) = match content_range {
+    // A server may answer with everything, but not with another range.
+    let (start, stored_len) = match output.content_range.as_deref() {
         Some(text) => {
-            parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?
+            let stored_len = len_of_content_range(text)
+                .ok_or_else(|| wrong("its `Content-Range` cannot be read"))?;
+            let sent = wanted.of_ciphertext().within(stored_len)?;
+            if text != sent.content_range(stored_len) {
+                return Err(wrong("it is another range than the one that was asked for"));
+            }
+            (sent.start, stored_len)
         }
         None => {
             (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default())
@@ -297,11 +302,10 @@ async fn unauthenticated(
     Ok(output)
 }
 
-/// First byte and whole length of `bytes 0-15/48`.
-fn parse_content_range(text: &str) -> Option<(u64, u64)> {
-    let (span, len) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (start, _) = span.split_once('-')?;
-    Some((start.parse().ok()?, len.parse().ok()?))
+/// The length of all of it in `bytes first-last/length`.
+fn len_of_content_range(text: &str) -> Option<u64> {
+    let (_, len) = text.strip_prefix("bytes ")?.split_once('/')?;
+    len.parse().ok()
 }
 
 fn is_status(error: &Error, status: u16) -> bool {
