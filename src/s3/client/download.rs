@@ -194,6 +194,10 @@ impl Client {
             let input = version.clone().range(format!("bytes={start}-{last}"));
             let mut output =
                 input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            // Not every server that calls itself S3 heeds `If-Match`.
+            if output.e_tag() != version.get_if_match().as_deref() {
+                return Err(call.failed(S3Failure::PreconditionFailed));
+            }
             let expected = format!("bytes {start}-{last}/{stored_len}");
             let whole = start == 0 && end == stored_len && output.content_range.is_none();
             if !whole && output.content_range.as_deref() != Some(&expected) {
