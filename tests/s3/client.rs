@@ -332,7 +332,7 @@ pub(crate) fn bytes(len: usize) -> Vec<u8> {
 }
 
 /// A body in chunks, of a length that it does not know.
-fn streamed(bytes: Vec<u8>) -> ByteStream {
+pub(crate) fn streamed(bytes: Vec<u8>) -> ByteStream {
     let chunks: Vec<_> = bytes.chunks(7001).map(Bytes::copy_from_slice).collect();
     let frames = stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
     ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames)))

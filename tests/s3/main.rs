@@ -1,10 +1,15 @@
 //! The S3 encryption client, against an S3 and an AWS KMS in the process.
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
+mod advisories;
 mod client;
 mod embedded;
 mod faults;
+mod given_up;
+mod hostile;
 mod keys;
+mod oracles;
 mod ranges;
 mod server;
+mod stored;
 mod transfer;
