@@ -3,17 +3,19 @@
 //! Against an S3 on loopback in a process of its own, so that only the client's heap is counted. Plain and
 //! encrypted transfers take turns, in one run. `--test` moves a little, once.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
+#![expect(dead_code, reason = "the server has more than is needed here")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectInput;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::{Client, Config};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use peak_alloc::PeakAlloc;
@@ -36,8 +38,11 @@ fn main() {
         return serve_until_killed(Path::new(&arguments[at + 1]));
     }
     let smoke = arguments.iter().any(|argument| argument == "--test");
-    let sizes: &[(usize, usize)] =
-        if smoke { &[(1 << 20, 1), (20 << 20, 1)] } else { &[(1 << 20, 30), (100 << 20, 5), (1 << 30, 3)] };
+    let sizes: &[(usize, usize)] = if smoke {
+        &[(1 << 20, 1), (20 << 20, 1)]
+    } else {
+        &[(1 << 20, 30), (100 << 20, 5), (1 << 30, 3)]
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -75,7 +80,8 @@ async fn sealed_put(client: &s3::Client, body: Bytes) {
 async fn sealed_get(client: &s3::Client, len: usize) {
     let input = GetObjectInput::builder().bucket(BUCKET).key("sealed");
     let part_len = u64::try_from(PART_LEN).unwrap();
-    let download = client.download(input, tokio::io::sink()).part_len(part_len).parallelism(PARALLELISM);
+    let download =
+        client.download(input, tokio::io::sink()).part_len(part_len).parallelism(PARALLELISM);
     let done = download.await.unwrap();
     assert_eq!(done.plaintext_len(), u64::try_from(len).unwrap());
 }
@@ -107,7 +113,8 @@ async fn plain_get(sdk: &Client, len: usize) {
     let pieces = (0..len).step_by(PART_LEN).map(|start| async move {
         let last = len.min(start + PART_LEN) - 1;
         let range = format!("bytes={start}-{last}");
-        let output = sdk.get_object().bucket(BUCKET).key("plain").range(range).send().await.unwrap();
+        let output =
+            sdk.get_object().bucket(BUCKET).key("plain").range(range).send().await.unwrap();
         output.body.collect().await.unwrap().into_bytes().len()
     });
     let lens: Vec<usize> = stream::iter(pieces).buffered(PARALLELISM).collect().await;
@@ -166,7 +173,15 @@ impl Server {
     }
 
     fn client(&self) -> Client {
-        Client::from_conf(serve::config(&self.endpoint).build())
+        let credentials =
+            Credentials::new(serve::ACCESS_KEY, serve::SECRET_KEY, None, None, "bench");
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(serve::REGION))
+            .endpoint_url(&self.endpoint)
+            .credentials_provider(credentials)
+            .force_path_style(true);
+        Client::from_conf(config.build())
     }
 }
 

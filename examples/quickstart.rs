@@ -78,17 +78,25 @@ async fn an_object_in_s3() -> Result<(), Box<dyn Error>> {
     let sdk = server.sdk();
     server.create_bucket("quickstart")?;
     let kms = FakeKms::new();
-    let [old, new] = [kms.create_key("eu-west-1", KeySpec::Symmetric)?, kms.create_key("eu-west-1", KeySpec::Symmetric)?];
+    let [old, new] = [
+        kms.create_key("eu-west-1", KeySpec::Symmetric)?,
+        kms.create_key("eu-west-1", KeySpec::Symmetric)?,
+    ];
     let old = KmsKeyring::new(kms.client("eu-west-1"), &old)?;
     let new = Arc::new(KmsKeyring::new(kms.client("eu-west-1"), &new)?);
 
     // Put: encrypted before it leaves the process.
     let client = s3::Client::new(sdk.clone(), old);
     let plaintext = std::fs::read(FILE)?;
-    let put = PutObjectInput::builder().bucket("quickstart").key(FILE).body(plaintext.clone().into());
+    let put =
+        PutObjectInput::builder().bucket("quickstart").key(FILE).body(plaintext.clone().into());
     client.put_object(put).context([("tenant", "42")]).await?;
     let stored = sdk.head_object().bucket("quickstart").key(FILE).send().await?;
-    println!("stored {FILE}: {} bytes became {}", plaintext.len(), stored.content_length().unwrap_or_default());
+    println!(
+        "stored {FILE}: {} bytes became {}",
+        plaintext.len(),
+        stored.content_length().unwrap_or_default()
+    );
     let mut metadata: Vec<_> = stored.metadata().into_iter().flatten().collect();
     metadata.sort();
     for (key, value) in metadata {
@@ -99,7 +107,11 @@ async fn an_object_in_s3() -> Result<(), Box<dyn Error>> {
     let get = || GetObjectInput::builder().bucket("quickstart").key(FILE);
     let object = client.get_object(get()).context([("tenant", "42")]).await?;
     assert_eq!(object.body.collect().await?.to_vec(), plaintext);
-    let range = client.get_object(get().range("bytes=2-8")).verified_range().context([("tenant", "42")]).await?;
+    let range = client
+        .get_object(get().range("bytes=2-8"))
+        .verified_range()
+        .context([("tenant", "42")])
+        .await?;
     let range = range.body.collect().await?.to_vec();
     println!("got all of it, and bytes 2 to 8: {}", String::from_utf8_lossy(&range));
 

@@ -13,12 +13,14 @@
 //! - A bucket that is not there is `NoSuchBucket`, and does not come to be; a folder is no object.
 //! - CopyObject of an object onto itself must change something.
 //! - Listings tell ETags and have at most 1000 entries; a quiet DeleteObjects says nothing of what was deleted.
+//! - `Content-Encoding` may come in two headers, as the SDK sends `aws-chunked` (this in `faults.rs`).
 //!
 //! What it does not have: versions, storage classes, tags, access control lists, locks, encryption by the server,
-//! owners, and checksums of whole multipart uploads. Dates are no conditions, except of CopyObject. The numbers of parts must begin at 1 and have no
-//! gaps. Keys are paths of files: none is `a` where another is `a/b`, none has `//` or ends with `/`, and they may
-//! have 150 bytes. A range that makes no sense, such as `bytes=5-3`, is refused instead of ignored. An object is
-//! replaced first and its metadata afterwards, and a PutObject whose checksum is wrong leaves its body behind.
+//! owners, and checksums of whole multipart uploads. Dates are no conditions, except of CopyObject. The numbers of
+//! parts must begin at 1 and have no gaps. Keys are paths of files: none is `a` where another is `a/b`, none has
+//! `//` or ends with `/`, and they may have 150 bytes. A range that makes no sense, such as `bytes=5-3`, is refused
+//! instead of ignored. An object is replaced first and its metadata afterwards, and a PutObject whose checksum is
+//! wrong leaves its body behind.
 
 use std::collections::HashMap;
 use std::io;
@@ -43,7 +45,8 @@ pub(super) struct CorrectedS3 {
 
 impl CorrectedS3 {
     pub(super) fn new(root: &Path) -> io::Result<Self> {
-        let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
+        let files =
+            FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
         Ok(Self { files, root: root.to_owned(), uploads: Mutex::default() })
     }
 
@@ -57,8 +60,11 @@ impl CorrectedS3 {
         if self.root.join(bucket).join(key).is_dir() {
             return Err(s3_error!(NoSuchKey));
         }
-        let input =
-            HeadObjectInput { bucket: bucket.to_owned(), key: key.to_owned(), ..HeadObjectInput::default() };
+        let input = HeadObjectInput {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            ..HeadObjectInput::default()
+        };
         let mut output = self.files.head_object(request(input)).await?.output;
         if is_multipart(output.e_tag.as_ref()) {
             output.checksum_crc32 = None;
@@ -95,7 +101,8 @@ impl CorrectedS3 {
         for part in listed {
             let came = part.part_number.and_then(|number| upload.get(&number));
             let came = came.ok_or_else(|| s3_error!(InvalidPart))?;
-            let e_tag = |part: &CompletedPart| part.e_tag.as_ref().map(|e_tag| e_tag.value().to_owned());
+            let e_tag =
+                |part: &CompletedPart| part.e_tag.as_ref().map(|e_tag| e_tag.value().to_owned());
             let fits = |listed: &Option<String>, came: &Option<String>| {
                 listed.is_none() || came.is_none() || listed == came
             };
@@ -149,7 +156,8 @@ impl S3 for CorrectedS3 {
         must_match(stored.e_tag.as_ref(), input.if_match.as_ref())?;
         must_be_new(stored.e_tag.as_ref(), input.if_none_match.as_ref())?;
         if let Some(range) = input.range {
-            let len = stored.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+            let len =
+                stored.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
             let span = range.check(len)?;
             if span.is_empty() {
                 return Err(s3_error!(InvalidRange));
@@ -182,8 +190,14 @@ impl S3 for CorrectedS3 {
             .metadata_directive
             .as_ref()
             .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
-        if (bucket, key) == (&*input.bucket, &*input.key) && !replaces && input.storage_class.is_none() {
-            return Err(s3_error!(InvalidRequest, "This copy request is illegal: it changes nothing"));
+        if (bucket, key) == (&*input.bucket, &*input.key)
+            && !replaces
+            && input.storage_class.is_none()
+        {
+            return Err(s3_error!(
+                InvalidRequest,
+                "This copy request is illegal: it changes nothing"
+            ));
         }
         self.files.copy_object(req).await
     }
@@ -224,7 +238,8 @@ impl S3 for CorrectedS3 {
         output.checksum_crc64nvme = found.checksum_crc64nvme.clone();
         output.checksum_sha1 = found.checksum_sha1.clone();
         output.checksum_sha256 = found.checksum_sha256.clone();
-        let part = CompletedPart { e_tag: output.e_tag.clone(), part_number: Some(number), ..found };
+        let part =
+            CompletedPart { e_tag: output.e_tag.clone(), part_number: Some(number), ..found };
         self.part_stored(&id, number, part)?;
         Ok(response)
     }
@@ -291,7 +306,8 @@ impl S3 for CorrectedS3 {
         for object in response.output.contents.iter_mut().flatten() {
             let key = object.key.as_deref().unwrap_or_default();
             object.e_tag = self.stored(&bucket, key).await?.e_tag;
-            object.storage_class = Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD));
+            object.storage_class =
+                Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD));
         }
         Ok(response)
     }
@@ -375,7 +391,9 @@ fn source(source: &CopySource) -> S3Result<(&str, &str)> {
 
 fn must_match(stored: Option<&ETag>, wanted: Option<&ETagCondition>) -> S3Result {
     match wanted {
-        Some(ETagCondition::ETag(wanted)) if stored != Some(wanted) => Err(s3_error!(PreconditionFailed)),
+        Some(ETagCondition::ETag(wanted)) if stored != Some(wanted) => {
+            Err(s3_error!(PreconditionFailed))
+        }
         _ => Ok(()),
     }
 }
@@ -389,7 +407,8 @@ fn must_be_new(stored: Option<&ETag>, known: Option<&ETagCondition>) -> S3Result
 }
 
 fn must_fit(metadata: Option<&Metadata>) -> S3Result {
-    let len: usize = metadata.into_iter().flatten().map(|(name, value)| name.len() + value.len()).sum();
+    let len: usize =
+        metadata.into_iter().flatten().map(|(name, value)| name.len() + value.len()).sum();
     if len > MAX_METADATA_LEN { Err(s3_error!(MetadataTooLarge)) } else { Ok(()) }
 }
 

@@ -31,8 +31,8 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// The connection is closed after so many bytes of the body; `Content-Length` promised all of it.
     CutBody(usize),
-    /// The byte at this offset of the body is another one. Checksums are left out, here and in what follows, or
-    /// the SDK would notice before anybody else.
+    /// The byte at this offset of the body is another one, if there is one: which of several requests comes first
+    /// is not known. Checksums are left out, here and in what follows, or the SDK would notice before anybody else.
     FlipByte(usize),
     /// Only so many bytes of the body are left, and `Content-Length` says so.
     Truncate(usize),
@@ -84,8 +84,12 @@ impl Faults {
     /// Runs a hook before the `nth` request for an operation from now is answered; the next one is the first.
     ///
     /// It may make requests itself: they are counted and recorded, too.
-    pub(crate) fn before<F>(&self, operation: Operation, nth: usize, hook: impl FnOnce() -> F + Send + 'static)
-    where
+    pub(crate) fn before<F>(
+        &self,
+        operation: Operation,
+        nth: usize,
+        hook: impl FnOnce() -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         self.state().hooks.push((operation, nth, Box::new(move || Box::pin(hook()))));
@@ -135,8 +139,12 @@ impl Faults {
         let answer = service.call(Request::from_parts(parts, Body::from(body))).await?;
         let (mut parts, body) = answer.into_parts();
         let Some(fault) = fault else { return Ok(Response::from_parts(parts, body)) };
-        let checksums: Vec<_> =
-            parts.headers.keys().filter(|name| name.as_str().starts_with(CHECKSUM)).cloned().collect();
+        let checksums: Vec<_> = parts
+            .headers
+            .keys()
+            .filter(|name| name.as_str().starts_with(CHECKSUM))
+            .cloned()
+            .collect();
         for name in checksums {
             parts.headers.remove(name);
         }

@@ -1,7 +1,7 @@
 //! A folder as an S3 on loopback, to try things without an account.
 //!
 //! ```sh
-//! cargo run --features s3 --example s3_server -- /tmp/folder bucket another-bucket
+//! cargo run --features s3 --example s3_server -- folder bucket another-bucket
 //! ```
 //!
 //! It prints what to put into the environment of a client, such as the AWS command line or this crate's own

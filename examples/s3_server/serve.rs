@@ -6,7 +6,7 @@
 #[path = "corrected.rs"]
 mod corrected;
 #[path = "faults.rs"]
-mod faults;
+pub(crate) mod faults;
 
 use std::io;
 use std::net::TcpListener;
@@ -23,9 +23,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::runtime::{self, Runtime};
 
 use corrected::CorrectedS3;
-// Not every program that includes this file makes requests fail.
-#[allow(unused_imports, clippy::allow_attributes, reason = "see above")]
-pub(crate) use faults::{Fault, Faults, Operation, Seen};
+use faults::Faults;
 
 /// A folder as an S3. It stops when it is dropped.
 pub(crate) struct S3Server {
@@ -43,7 +41,8 @@ impl S3Server {
 
     /// The same at a port of one's choice.
     pub(crate) fn start_at(folder: &Path, port: u16) -> io::Result<Self> {
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime =
+            runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         listener.set_nonblocking(true)?;
         let endpoint = format!("http://{}", listener.local_addr()?);

@@ -30,8 +30,8 @@ pub enum ObjectError {
     },
     /// S3 stores at most 2048 bytes of metadata with an object.
     #[error(
-        "the object would have {found} bytes of metadata, more than the {limit} that S3 stores; \
-         an instruction file can take {movable} of them"
+        "the object would have {found} bytes of metadata, more than the {limit} that S3 stores{}",
+        movable_part(*.movable)
     )]
     MetadataTooLong {
         /// Keys and values together, in bytes.
@@ -66,6 +66,13 @@ pub enum ObjectError {
         /// Length of the plaintext in bytes.
         len: u64,
     },
+}
+
+fn movable_part(movable: usize) -> String {
+    match movable {
+        0 => String::new(),
+        _ => format!("; an instruction file can take {movable} of them"),
+    }
 }
 
 fn looked_for(instruction_file: Option<&str>) -> String {

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
 use aws_sdk_s3::primitives::ByteStream;
 use waxseal::s3::{
-    Client, ContentSuite, Fit, InstructionFiles, Policy, S3Keyring, UnwrapRequest,
-    WrapRequest, Wrapped, WrappedDataKey, WrappingAlgorithm, prepare,
+    Client, ContentSuite, Fit, InstructionFiles, Policy, S3Keyring, UnwrapRequest, WrapRequest,
+    Wrapped, WrappedDataKey, WrappingAlgorithm, prepare,
 };
 use waxseal::{
-    ApiMisuse, BoxFuture, CommitmentPolicy, DataKey, EncryptionContext, Error,
-    KeyringError, ObjectError, PolicyError, Stage, UnwrapFailure,
+    ApiMisuse, BoxFuture, CommitmentPolicy, DataKey, EncryptionContext, Error, KeyringError,
+    ObjectError, PolicyError, Stage, UnwrapFailure,
 };
 
 use super::client::{bytes, get, open, put, streamed};
@@ -150,14 +150,13 @@ fn data_key(len: usize) -> DataKey {
 async fn a_custom_keyring_can_neither_weaken_the_wrapping_nor_the_content() {
     use WrappingAlgorithm::{AesEcb, AesGcm, AesWrap, Kms, KmsContext, RsaOaepSha256, RsaPkcs1};
     let world = World::new();
-    let legacy = [AesEcb, AesWrap, Kms, RsaOaepSha256, RsaPkcs1].map(|with| liar(with, Some(32), 32));
+    let legacy =
+        [AesEcb, AesWrap, Kms, RsaOaepSha256, RsaPkcs1].map(|with| liar(with, Some(32), 32));
     let lengths = [None, Some(16), Some(24)].map(|len| liar(AesGcm, len, 32));
     // Nobody could open what does not bind the content cipher.
     let other_cipher = EncryptionContext::from_iter([("aws:x-amz-cek-alg", "AES/GCM/NoPadding")]);
-    let unbound = [EncryptionContext::new(), other_cipher].map(|context| Liar {
-        context,
-        ..liar(KmsContext, Some(32), 32)
-    });
+    let unbound = [EncryptionContext::new(), other_cipher]
+        .map(|context| Liar { context, ..liar(KmsContext, Some(32), 32) });
     for liar in legacy.into_iter().chain(lengths).chain(unbound) {
         let said = format!("{liar:?}");
         let s3 = Client::new(world.sdk(), liar);
@@ -208,7 +207,9 @@ async fn an_object_of_version_2_does_not_pass_for_one_that_commits() {
             spoofed.push(object.with(key, value));
             spoofed.push(object.with(key, ""));
         }
-        spoofed.push(v3.metadata.iter().fold(object.clone(), |all, (key, value)| all.with(key, value)));
+        spoofed.push(
+            v3.metadata.iter().fold(object.clone(), |all, (key, value)| all.with(key, value)),
+        );
         keys.kms.clear_calls();
         for object in spoofed {
             object.store(&world, "k").await;
@@ -240,7 +241,9 @@ async fn an_object_that_commits_does_not_pass_for_one_of_version_2_or_1() {
         let mut changed: Vec<_> =
             v2.metadata.iter().map(|(key, value)| object.with(key, value)).collect();
         changed.push(object.with("x-amz-key", object.value("x-amz-3")));
-        changed.push(v2.metadata.iter().fold(object.clone(), |all, (key, value)| all.with(key, value)));
+        changed.push(
+            v2.metadata.iter().fold(object.clone(), |all, (key, value)| all.with(key, value)),
+        );
         for object in changed {
             object.store(&world, "k").await;
             for policy in policies() {
@@ -262,7 +265,9 @@ async fn version_3_knows_three_ways_to_wrap_and_no_older_one() {
     s3.put_object(put("k").body(bytes(40).into())).context(context).await.unwrap();
     let object = Stored::at(&world, "k").await;
     keys.kms.clear_calls();
-    for name in WrappingAlgorithm::ALL.map(WrappingAlgorithm::name).into_iter().chain(["", "0", "012"]) {
+    for name in
+        WrappingAlgorithm::ALL.map(WrappingAlgorithm::name).into_iter().chain(["", "0", "012"])
+    {
         let changed = object.with("x-amz-w", name);
         let copied = changed.with("x-amz-m", object.value("x-amz-t"));
         for object in [changed, copied.clone(), copied.without("x-amz-t")] {
@@ -305,7 +310,10 @@ async fn the_name_of_the_first_algorithm_of_aws_kms_does_not_get_around_the_cont
         assert!(opened(&s3, "k").await.is_err());
         let without = s3.clone().policy(everything().legacy_wrapping_algorithms(false));
         for error in refused_by_every_way(&without, "k", &context).await {
-            assert!(matches!(error, Error::Policy(PolicyError::LegacyWrapping { .. })), "{error:?}");
+            assert!(
+                matches!(error, Error::Policy(PolicyError::LegacyWrapping { .. })),
+                "{error:?}"
+            );
         }
     }
     // AWS KMS authenticated the cipher's name, and does not open without it.
@@ -325,7 +333,9 @@ async fn a_context_that_was_left_out_or_changed_opens_nothing() {
         let s3 = client(&world, &keys.aws).policy(everything().commitment(commitment));
         s3.put_object(put("k").body(bytes(40).into())).context(right).await.unwrap();
         let object = Stored::at(&world, "k").await;
-        for given in [&[][..], &[("tenant", "43")], &[("tenant", "42"), ("x", "")], &[("Tenant", "42")]] {
+        for given in
+            [&[][..], &[("tenant", "43")], &[("tenant", "42"), ("x", "")], &[("Tenant", "42")]]
+        {
             for error in refused_by_every_way(&s3, "k", given).await {
                 assert!(matches!(error, Error::Policy(_)), "{given:?}: {error:?}");
             }
@@ -367,13 +377,16 @@ async fn the_content_cipher_cannot_be_written_over() {
             .with("x-amz-cek-alg", "AES/CBC/PKCS5Padding")
             .with("x-amz-iv", &to_base64(&[1; 16]))
             .without("x-amz-tag-len");
-        let context = cbc.value("x-amz-matdesc").replace("AES/GCM/NoPadding", "AES/CBC/PKCS5Padding");
+        let context =
+            cbc.value("x-amz-matdesc").replace("AES/GCM/NoPadding", "AES/CBC/PKCS5Padding");
         for object in [cbc.with("x-amz-matdesc", &context), cbc] {
             object.store(&world, "k").await;
             let error = opened(&s3, "k").await.unwrap_err();
             assert!(matches!(error, Error::Keyring(_) | Error::Policy(_)), "{error:?}");
         }
-        for name in ["AES/CTR/NoPadding", "AES/CBC/NoPadding", "AES/GCM", "115", "", "aes/gcm/nopadding"] {
+        for name in
+            ["AES/CTR/NoPadding", "AES/CBC/NoPadding", "AES/GCM", "115", "", "aes/gcm/nopadding"]
+        {
             object.with("x-amz-cek-alg", name).store(&world, "k").await;
             let error = opened(&s3, "k").await.unwrap_err();
             assert!(matches!(error, Error::Object(_)), "{name}: {error:?}");
@@ -394,9 +407,15 @@ async fn nothing_legacy_is_written_whatever_is_switched_on() {
             world.faults().clear();
             let cbc = s3.policy(policy.suite(ContentSuite::Aes256CbcIv16NoKdf));
             let refused = cbc.put_object(put("k").body(bytes(40).into())).await;
-            assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Setting { .. }))), "{refused:?}");
+            assert!(
+                matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Setting { .. }))),
+                "{refused:?}"
+            );
             let refused = cbc.upload(put("k"), &b"hello"[..]).await;
-            assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Setting { .. }))), "{refused:?}");
+            assert!(
+                matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Setting { .. }))),
+                "{refused:?}"
+            );
             assert!(world.faults().seen().is_empty());
         }
     }

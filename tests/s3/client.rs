@@ -1,6 +1,8 @@
 //! Objects that are put, found, got and deleted.
 
+use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use aws_sdk_s3::operation::delete_object::DeleteObjectInput;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsInput;
 use aws_sdk_s3::operation::get_object::GetObjectInput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
@@ -8,6 +10,7 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Input;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::{Delete, MetadataDirective, ObjectIdentifier};
 use futures_util::stream;
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};
@@ -129,7 +132,10 @@ async fn the_encryption_context_has_to_be_the_same() {
         assert_eq!((what, key.as_str()), expected);
     }
     assert!(s3.get_object(get("k")).await.is_err());
-    assert!(keys.kms.calls().is_empty(), "AWS KMS is not asked with a context that is not the caller's");
+    assert!(
+        keys.kms.calls().is_empty(),
+        "AWS KMS is not asked with a context that is not the caller's"
+    );
     let reserved = [("aws:x-amz-cek-alg", "115")];
     let refused = s3.put_object(put("k").body(bytes(5).into())).context(reserved).await;
     assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::ReservedObjectKey { .. }))));
@@ -195,14 +201,22 @@ async fn instruction_files_are_written_read_and_deleted_as_asked_for() {
         assert_eq!(world.keys(), ["k", "k.instruction"]);
         assert_eq!(open(&s3, "k").await, bytes(17));
         let never = s3.clone().instruction_files(InstructionFiles::Never);
-        let error = never.get_object(get("k")).await.unwrap_err();
-        assert!(says_of_the_data_key(&error).contains("no instruction file was looked for"));
+        let Err(Error::Object(ObjectError::Metadata { key, fault })) =
+            never.get_object(get("k")).await
+        else {
+            panic!("it must not be read")
+        };
+        assert_eq!(key, "x-amz-3");
+        assert!(fault.contains("no instruction file was looked for"), "{fault}");
         let head = s3.head_object(head("k")).await.unwrap();
         assert_eq!(head.plaintext_len(), PlaintextLen::Exact(17));
         // Without its file it is lost, and the error says what was looked for.
         world.sdk().delete_object().bucket(BUCKET).key("k.instruction").send().await.unwrap();
-        let error = s3.get_object(get("k")).await.unwrap_err();
-        assert!(says_of_the_data_key(&error).contains("k.instruction"), "{error}");
+        let got = s3.get_object(get("k")).await;
+        let Err(Error::Object(ObjectError::InstructionFile { fault })) = got else {
+            panic!("{got:?}")
+        };
+        assert!(fault.contains("k.instruction") && fault.contains("missing"), "{fault}");
         always.put_object(put("k").body(bytes(17).into())).await.unwrap();
         s3.delete_object(DeleteObjectInput::builder().bucket(BUCKET).key("k")).await.unwrap();
         assert_eq!(world.keys(), [""; 0]);
@@ -236,28 +250,80 @@ async fn lengths_are_those_of_the_plaintext() {
     assert_eq!(head.output().content_length, Some(1000));
 
     let listing = s3.list_objects_v2(ListObjectsV2Input::builder().bucket(BUCKET)).await.unwrap();
-    let found: Vec<_> = listing.objects().iter().map(|each| {
-        let len = each.plaintext_len().ok();
-        (each.object().key().unwrap(), len, each.is_instruction_file())
-    }).collect();
+    let found: Vec<_> = listing
+        .objects()
+        .iter()
+        .map(|each| {
+            let len = each.plaintext_len().ok();
+            (each.object().key().unwrap(), len, each.is_instruction_file())
+        })
+        .collect();
     let exact = |len| Some(PlaintextLen::Exact(len));
     let [.., (file, file_len, true)] = found[..] else { panic!("{found:?}") };
     assert_eq!(file, "with-file.instruction");
     assert_eq!(file_len, exact(u64::try_from(world.stored(file).len()).unwrap()));
-    assert_eq!(found[..6], [
-        ("0000", exact(0), false),
-        ("0001", exact(1), false),
-        ("0016", exact(16), false),
-        ("1000", exact(1000), false),
-        ("plain", None, false),
-        ("with-file", exact(7), false),
-    ]);
+    assert_eq!(
+        found[..6],
+        [
+            ("0000", exact(0), false),
+            ("0001", exact(1), false),
+            ("0016", exact(16), false),
+            ("1000", exact(1000), false),
+            ("plain", None, false),
+            ("with-file", exact(7), false),
+        ]
+    );
     world.faults().clear();
     let list = ListObjectsV2Input::builder().bucket(BUCKET);
     let listing = s3.list_objects_v2(list).estimate().await.unwrap();
     let len = listing.objects()[3].plaintext_len().unwrap();
     assert_eq!(len, PlaintextLen::AtMost(1000));
     assert_eq!(world.faults().operations(), [Operation::ListObjectsV2]);
+}
+
+#[tokio::test]
+async fn copies_open_as_what_they_were_copied_from() {
+    let (world, keys) = (World::new(), Keys::new());
+    let s3 = client(&world, &keys.aws);
+    let pairs = [("tenant", "42")];
+    for when in [InstructionFiles::Read, InstructionFiles::Always] {
+        let put = s3.put_object(put("a/k").body(bytes(17).into()).metadata("own", "1"));
+        let e_tag = put.context(pairs).instruction_file(when).await.unwrap().e_tag.unwrap();
+        let copy = |to: &str| {
+            let copy = CopyObjectInput::builder().bucket(BUCKET).key(to);
+            copy.copy_source("bucket/a/k").copy_source_if_match(&e_tag)
+        };
+        let replaced = || copy("replaced").metadata_directive(MetadataDirective::Replace);
+        s3.copy_object(copy("copy")).await.unwrap();
+        s3.copy_object(replaced().metadata("other", "2")).await.unwrap();
+        for (key, own) in [("copy", "own"), ("replaced", "other")] {
+            let got = s3.get_object(get(key)).context(pairs).await.unwrap();
+            let metadata = got.metadata.clone().unwrap();
+            let of_the_caller = metadata.keys().filter(|name| !name.starts_with("x-amz-"));
+            assert_eq!(of_the_caller.collect::<Vec<_>>(), [own]);
+            assert_eq!(got.body.collect().await.unwrap().to_vec(), bytes(17));
+        }
+        let forged = s3.copy_object(replaced().metadata("x-amz-c", "115")).await;
+        assert!(matches!(forged, Err(Error::ApiMisuse(_))), "{forged:?}");
+    }
+    let files: Vec<_> = world.keys();
+    assert_eq!(files, ["a", "copy", "copy.instruction", "replaced", "replaced.instruction"]);
+}
+
+#[tokio::test]
+async fn many_objects_go_with_their_instruction_files() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    for key in ["a", "b", "c"] {
+        s3.put_object(put(key).body(bytes(5).into())).await.unwrap();
+    }
+    let named = |key: &str| ObjectIdentifier::builder().key(key).build().unwrap();
+    let objects = Delete::builder().objects(named("a")).objects(named("c")).build().unwrap();
+    let input = DeleteObjectsInput::builder().bucket(BUCKET).delete(objects);
+    let output = s3.delete_objects(input).await.unwrap();
+    let deleted: Vec<_> = output.deleted().iter().filter_map(|each| each.key()).collect();
+    assert_eq!(deleted, ["a", "c"]);
+    assert_eq!(world.keys(), ["b", "b.instruction"]);
 }
 
 #[tokio::test]
@@ -313,14 +379,6 @@ fn head(key: &str) -> aws_sdk_s3::operation::head_object::builders::HeadObjectIn
     HeadObjectInput::builder().bucket(BUCKET).key(key)
 }
 
-/// What is wrong with the wrapped data key in the metadata.
-fn says_of_the_data_key(error: &Error) -> &str {
-    match error {
-        Error::Object(ObjectError::Metadata { key: "x-amz-3", fault }) => fault,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// All of an object, verified.
 pub(crate) async fn open(s3: &waxseal::s3::Client, key: &str) -> Vec<u8> {
     s3.get_object(get(key)).await.unwrap().body.collect().await.unwrap().to_vec()
@@ -328,12 +386,15 @@ pub(crate) async fn open(s3: &waxseal::s3::Client, key: &str) -> Vec<u8> {
 
 /// So many bytes, not all the same.
 pub(crate) fn bytes(len: usize) -> Vec<u8> {
-    (0..=250).cycle().take(len).collect()
+    let mut bytes = (0..=250).collect::<Vec<_>>().repeat(len / 251 + 1);
+    bytes.truncate(len);
+    bytes
 }
 
 /// A body in chunks, of a length that it does not know.
 pub(crate) fn streamed(bytes: Vec<u8>) -> ByteStream {
     let chunks: Vec<_> = bytes.chunks(7001).map(Bytes::copy_from_slice).collect();
-    let frames = stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
+    let frames =
+        stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(chunk))));
     ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames)))
 }

@@ -175,15 +175,23 @@ async fn parts_may_come_in_any_order() {
     // What it replaces leaves nothing behind, such as its checksum.
     world.put("k", b"before").await;
     let create = world.sdk().create_multipart_upload().bucket(BUCKET).key("k");
-    let id = create.metadata("m", "1").content_type("text/x").send().await.unwrap().upload_id.unwrap();
+    let id =
+        create.metadata("m", "1").content_type("text/x").send().await.unwrap().upload_id.unwrap();
     let parts = [vec![1; PART], vec![2; PART], vec![3; 10]];
-    let mut completed = [CompletedPart::builder().build(), CompletedPart::builder().build(), CompletedPart::builder().build()];
+    let mut completed = [
+        CompletedPart::builder().build(),
+        CompletedPart::builder().build(),
+        CompletedPart::builder().build(),
+    ];
     for number in [3, 1, 2] {
         let at = usize::try_from(number - 1).unwrap();
         completed[at] = complete(number, &upload(&world, &id, number, &parts[at]).await);
     }
     assert_eq!(world.stored("k"), b"before");
-    assert_eq!(refused(finish(&world, &id, completed.iter().rev()).await), (400, "InvalidPartOrder".to_owned()));
+    assert_eq!(
+        refused(finish(&world, &id, completed.iter().rev()).await),
+        (400, "InvalidPartOrder".to_owned())
+    );
     let wrong = CompletedPart::builder().part_number(2).e_tag("\"other\"").build();
     let listed = [&completed[0], &wrong, &completed[2]];
     assert_eq!(refused(finish(&world, &id, listed).await), (400, "InvalidPart".to_owned()));
@@ -206,7 +214,8 @@ async fn an_upload_that_is_aborted_leaves_nothing() {
     let create = world.sdk().create_multipart_upload().bucket(BUCKET).key("k").send();
     let id = create.await.unwrap().upload_id.unwrap();
     let part = complete(1, &upload(&world, &id, 1, b"hello").await);
-    let abort = || world.sdk().abort_multipart_upload().bucket(BUCKET).key("k").upload_id(&id).send();
+    let abort =
+        || world.sdk().abort_multipart_upload().bucket(BUCKET).key("k").upload_id(&id).send();
     abort().await.unwrap();
     assert_eq!(world.keys(), [""; 0]);
     assert_eq!(refused(abort().await), (404, "NoSuchUpload".to_owned()));
@@ -279,7 +288,8 @@ async fn listings_have_pages() {
     assert_eq!(keys, ["a/1", "a/2", "a/3", "b", "c/d/e"]);
     assert_eq!(world.faults().count(Operation::ListObjectsV2), 3);
     let list = world.sdk().list_objects_v2().bucket(BUCKET).delimiter("/").send().await.unwrap();
-    let prefixes: Vec<_> = list.common_prefixes().iter().map(|each| each.prefix().unwrap()).collect();
+    let prefixes: Vec<_> =
+        list.common_prefixes().iter().map(|each| each.prefix().unwrap()).collect();
     assert_eq!(prefixes, ["a/", "c/"]);
     assert_eq!(list.contents().len(), 1);
     let list = world.sdk().list_objects_v2().bucket(BUCKET).prefix("a/").start_after("a/1").send();

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadInput;
 use aws_sdk_s3::operation::delete_object::DeleteObjectInput;
-use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use waxseal::s3::{Client, InstructionFiles, MultipartUpload, S3Failure, prepare};
 use waxseal::{ApiMisuse, Error};
 
@@ -72,9 +72,13 @@ async fn reading_that_is_given_up_gives_nothing_and_harms_nothing() {
     s3.put_object(put("k").body(bytes(3000).into())).await.unwrap();
     let nothing = || async {};
     given_up_everywhere(|| s3.get_object(get("k")), nothing).await;
-    given_up_everywhere(|| s3.get_object(get("k").range("bytes=5-9")).verified_range(), nothing).await;
-    given_up_everywhere(|| s3.get_object(get("k").range("bytes=5-9")).unauthenticated_range(), nothing)
+    given_up_everywhere(|| s3.get_object(get("k").range("bytes=5-9")).verified_range(), nothing)
         .await;
+    given_up_everywhere(
+        || s3.get_object(get("k").range("bytes=5-9")).unauthenticated_range(),
+        nothing,
+    )
+    .await;
     for limit in [0, 1 << 20] {
         let s3 = s3.clone().buffer_limit(limit);
         for times in 1.. {
@@ -277,7 +281,8 @@ async fn other_calls_that_are_given_up_do_all_or_nothing() {
         }
     };
     given_up_everywhere(copy, whole).await;
-    let delete = || Box::pin(s3.delete_object(DeleteObjectInput::builder().bucket(BUCKET).key("k")));
+    let delete =
+        || Box::pin(s3.delete_object(DeleteObjectInput::builder().bucket(BUCKET).key("k")));
     given_up_everywhere(delete, whole).await;
     assert_eq!(world.keys(), ["from"]);
 }
@@ -289,7 +294,9 @@ async fn parts_in_a_wrong_order_are_refused_and_the_upload_goes_on() {
     let body = bytes(2 * PART + 7);
     let part = |number: usize| body[(number - 1) * PART..(number * PART).min(body.len())].to_vec();
     let upload = begun(&s3).await;
-    let misused = |result: Result<(), Error>| assert!(matches!(result, Err(Error::ApiMisuse(_))), "{result:?}");
+    let misused = |result: Result<(), Error>| {
+        assert!(matches!(result, Err(Error::ApiMisuse(_))), "{result:?}")
+    };
     let done = |_| ();
     for number in [i32::MIN, -1, 0, 10_001, i32::MAX] {
         misused(upload.upload_part(number, part(1)).await.map(done));

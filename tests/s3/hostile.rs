@@ -44,7 +44,7 @@ async fn values_that_no_client_writes_are_refused_by_name() {
                     &"[".repeat(8000),
                     &format!("{value}{value}"),
                     &format!("{value},{value}"),
-                    &value.replace('=', "") .replace('+', "-").replace('/', "_"),
+                    &value.replace('=', "").replace('+', "-").replace('/', "_"),
                     &long,
                 ] {
                     let same = bad == value;
@@ -65,7 +65,9 @@ async fn values_that_no_client_writes_are_refused_by_name() {
 #[test]
 fn values_that_no_header_can_have_are_errors() {
     let hostile = ["\0", "\u{1b}[2J", "\r\nx: y", "\u{202e}", "\u{fffd}", "\u{10ffff}", "é=="];
-    for key in ["x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-c", "x-amz-3", "x-amz-t", "x-amz-tag-len"] {
+    for key in
+        ["x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-c", "x-amz-3", "x-amz-t", "x-amz-tag-len"]
+    {
         for value in hostile {
             for complete in [&[][..], &[("x-amz-c", "115"), ("x-amz-3", "AA==")]] {
                 let pairs = complete.iter().copied().filter(|(other, _)| *other != key);
@@ -87,7 +89,8 @@ async fn instruction_files_that_no_client_writes_are_refused() {
     let right = world.stored("k.instruction");
     let text = String::from_utf8(right.clone()).unwrap();
     let inner = text.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
-    let of_len = |len: usize| format!("{{{inner},\"x-amz-m\":\"{}\"}}", "a".repeat(len)).into_bytes();
+    let of_len =
+        |len: usize| format!("{{{inner},\"x-amz-m\":\"{}\"}}", "a".repeat(len)).into_bytes();
     let mut utf16 = vec![0xff, 0xfe];
     utf16.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
     let bad: Vec<(&str, Vec<u8>)> = vec![
@@ -104,7 +107,10 @@ async fn instruction_files_that_no_client_writes_are_refused() {
         ("something behind it", [&right[..], b"{}"].concat()),
         ("twice", [&right[..], &right[..]].concat()),
         ("a key twice", format!("{{{inner},{inner}}}").into()),
-        ("a key twice, written otherwise", format!("{{{inner},\"x-amz-\\u0033\":\"AAAA\"}}").into()),
+        (
+            "a key twice, written otherwise",
+            format!("{{{inner},\"x-amz-\\u0033\":\"AAAA\"}}").into(),
+        ),
         ("a key in capitals", text.replace("x-amz-3", "X-Amz-3").into()),
         ("both spellings", format!("{{{inner},\"X-AMZ-3\":\"AAAA\"}}").into()),
         ("a key with a prefix", text.replace("x-amz-3", "x-amz-meta-x-amz-3").into()),
@@ -147,12 +153,14 @@ async fn bodies_shorter_than_any_are_not_authentic() {
                 for early in [false, true] {
                     let mut out = Vec::new();
                     let download = s3.download(get("k"), &mut out);
-                    let download = if early { download.release_unauthenticated() } else { download };
+                    let download =
+                        if early { download.release_unauthenticated() } else { download };
                     let failed = download.await;
                     assert!(matches!(failed, Err(Error::Unauthentic(Stage::Body))), "{failed:?}");
                     assert!(out.is_empty());
                 }
-                let range = s3.get_object(get("k").range("bytes=0-0")).unauthenticated_range().await;
+                let range =
+                    s3.get_object(get("k").range("bytes=0-0")).unauthenticated_range().await;
                 assert!(range.is_err(), "{len}");
             }
         }
@@ -180,7 +188,11 @@ impl Intercept for Lying {
 }
 
 /// A client to whom S3 lies.
-fn lied_to(world: &World, keyring: &std::sync::Arc<dyn waxseal::s3::S3Keyring>, lie: fn(&mut HttpResponse)) -> Client {
+fn lied_to(
+    world: &World,
+    keyring: &std::sync::Arc<dyn waxseal::s3::S3Keyring>,
+    lie: fn(&mut HttpResponse),
+) -> Client {
     let config = world.s3.config().interceptor(Lying(lie)).build();
     Client::new(aws_sdk_s3::Client::from_conf(config), std::sync::Arc::clone(keyring))
 }
@@ -271,10 +283,9 @@ async fn lengths_that_are_not_true_harm_nobody() {
     ];
     for lie in lies {
         let s3 = lied_to(&world, &keyring, lie);
-        for result in [
-            s3.get_object(get("k")).await,
-            s3.get_object(get("k")).release_unauthenticated().await,
-        ] {
+        for result in
+            [s3.get_object(get("k")).await, s3.get_object(get("k")).release_unauthenticated().await]
+        {
             if let Ok(got) = result
                 && let Ok(all) = got.body.collect().await
             {
@@ -283,7 +294,8 @@ async fn lengths_that_are_not_true_harm_nobody() {
         }
         for limit in [0, 1 << 20] {
             let mut out = Vec::new();
-            let failed = s3.clone().buffer_limit(limit).download(get("k"), &mut out).part_len(40).await;
+            let failed =
+                s3.clone().buffer_limit(limit).download(get("k"), &mut out).part_len(40).await;
             assert!(failed.is_err(), "{failed:?}");
             assert!(out.is_empty());
         }
@@ -358,7 +370,10 @@ async fn keys_in_capitals_are_the_same_keys() {
     assert_eq!(open(&s3, "k").await, plaintext_of(id));
     let read = |pairs: &[(&str, &str)]| Metadata::read(pairs.iter().copied());
     let twice = [("x-amz-c", "115"), ("X-Amz-C", "115")];
-    assert!(matches!(read(&twice), Err(Error::Object(ObjectError::Metadata { key: "x-amz-c", .. }))));
+    assert!(matches!(
+        read(&twice),
+        Err(Error::Object(ObjectError::Metadata { key: "x-amz-c", .. }))
+    ));
     let mixed = [("x-amz-c", "115"), ("X-AMZ-KEY-V2", "AAAA"), ("x-amz-iv", &to_base64(&[1; 12]))];
     assert!(matches!(read(&mixed), Err(Error::Object(ObjectError::MixedFormats { .. }))));
 }

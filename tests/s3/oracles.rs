@@ -57,7 +57,8 @@ async fn whatever_is_wrong_with_cbc_is_told_in_the_same_words() {
             object.with("x-amz-iv", &flipped(iv, -1)).body(|body| body.truncate(16)),
         ),
     ];
-    let (mut by_get, mut by_range, mut by_stream) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut by_get, mut by_range, mut by_stream) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (what, object) in bad {
         object.store(&world, "k").await;
         let error = opened(&s3, "k").await.expect_err(what);
@@ -71,7 +72,11 @@ async fn whatever_is_wrong_with_cbc_is_told_in_the_same_words() {
         let error = s3.download(get("k"), &mut Vec::new()).await.expect_err(what);
         by_get.insert(told(&error));
     }
-    assert_eq!((by_get.len(), by_range.len(), by_stream.len()), (1, 1, 1), "{by_get:?} {by_stream:?}");
+    assert_eq!(
+        (by_get.len(), by_range.len(), by_stream.len()),
+        (1, 1, 1),
+        "{by_get:?} {by_stream:?}"
+    );
     assert_eq!(by_get, by_range);
 }
 
@@ -133,10 +138,12 @@ async fn a_well_padded_wrong_data_key_fails_like_a_badly_padded_one() {
 #[tokio::test]
 async fn authentic_content_shows_nothing_of_a_wrapping_that_was_downgraded() {
     let world = World::new();
-    for (id, legacy) in
-        [("s3-rsa-2048-a-0-ruby-v2", "RSA"), ("s3-rsa-2048-a-instr-ruby-v2", "RSA"),
-         ("s3-aes-128-a-0-ruby-v2", "AES"), ("s3-aes-192-a-instr-ruby-v2", "AES")]
-    {
+    for (id, legacy) in [
+        ("s3-rsa-2048-a-0-ruby-v2", "RSA"),
+        ("s3-rsa-2048-a-instr-ruby-v2", "RSA"),
+        ("s3-aes-128-a-0-ruby-v2", "AES"),
+        ("s3-aes-192-a-instr-ruby-v2", "AES"),
+    ] {
         let s3 = client(&world, &keyring_of(id).0).policy(everything());
         let object = Stored::of_vector(id);
         object.store(&world, "k").await;

@@ -4,10 +4,14 @@
 #[expect(dead_code, reason = "credentials and ports are for the example")]
 mod serve;
 
+use std::collections::HashMap;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-pub(crate) use serve::{Fault, Faults, Operation, S3Server};
+use serve::S3Server;
+use serve::faults::Faults;
+pub(crate) use serve::faults::{Fault, Operation};
 use tempfile::TempDir;
 
 /// An S3 in a folder that goes when it is dropped.
@@ -59,6 +63,17 @@ impl World {
         put.send().await.unwrap().e_tag.unwrap()
     }
 
+    /// The same with metadata.
+    pub(crate) async fn put_with(&self, key: &str, body: &[u8], metadata: HashMap<String, String>) {
+        let put = self.sdk().put_object().bucket(BUCKET).key(key).body(body.to_vec().into());
+        put.set_metadata(Some(metadata)).send().await.unwrap();
+    }
+
+    pub(crate) async fn metadata(&self, key: &str) -> HashMap<String, String> {
+        let head = self.sdk().head_object().bucket(BUCKET).key(key).send();
+        head.await.unwrap().metadata.unwrap()
+    }
+
     pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
         let got = self.sdk().get_object().bucket(BUCKET).key(key).send().await.unwrap();
         got.body.collect().await.unwrap().to_vec()
@@ -72,7 +87,7 @@ pub(crate) fn refused<T: std::fmt::Debug, E>(
 where
     E: ProvideErrorMetadata,
 {
-    let error = result.err().expect("it should be refused");
+    let error = result.expect_err("it should be refused");
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     (status.unwrap_or_default(), error.code().unwrap_or_default().to_owned())
 }

@@ -227,7 +227,8 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
     for three in bytes.chunks(3) {
         let bits = (0..3).fold(0, |all, i| all << 8 | usize::from(*three.get(i).unwrap_or(&0)));
         for digit in 0..4 {
-            let c = if digit > three.len() { b'=' } else { ALPHABET[bits >> (18 - 6 * digit) & 63] };
+            let c =
+                if digit > three.len() { b'=' } else { ALPHABET[bits >> (18 - 6 * digit) & 63] };
             text.push(char::from(c));
         }
     }

@@ -1,12 +1,12 @@
 //! Objects of any size: uploaded in parts, downloaded in ranges.
 
 use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadInput;
-use waxseal::s3::InstructionFiles;
-use waxseal::{ApiMisuse, Error, PolicyError};
+use waxseal::s3::{Client, InstructionFiles, Policy};
+use waxseal::{ApiMisuse, CommitmentPolicy, Error, PolicyError};
 
 use super::client::{bytes, get, open, put};
 use super::keys::{Keys, aes, client};
-use super::server::{BUCKET, Operation, World};
+use super::server::{BUCKET, Fault, Operation, World};
 
 /// The least that a part may have.
 const PART: usize = 5 << 20;
@@ -15,7 +15,8 @@ const PART: usize = 5 << 20;
 async fn what_is_uploaded_comes_back_whatever_its_length() {
     let (world, keyring) = (World::new(), aes());
     let s3 = client(&world, &keyring);
-    for (len, parts) in [(0, 0), (1, 0), (PART, 0), (PART + 1, 2), (3 * PART, 3), (3 * PART + 5, 4)] {
+    for (len, parts) in [(0, 0), (1, 0), (PART, 0), (PART + 1, 2), (3 * PART, 3), (3 * PART + 5, 4)]
+    {
         for parallelism in [1, 4] {
             world.faults().clear();
             let body = bytes(len);
@@ -56,7 +57,8 @@ async fn parts_may_be_given_in_any_order_and_at_once() {
     upload.upload_part(2, part(2)).await.unwrap();
     let (first, third) =
         tokio::join!(upload.upload_part(1, part(1)), upload.upload_part(3, part(3)));
-    (first.unwrap(), third.unwrap());
+    first.unwrap();
+    third.unwrap();
     let twice = upload.upload_part(2, part(2)).await;
     assert!(matches!(twice, Err(Error::ApiMisuse(_))), "{twice:?}");
     upload.upload_last_part(4, part(4)).await.unwrap();
@@ -70,6 +72,52 @@ async fn parts_may_be_given_in_any_order_and_at_once() {
     assert!(matches!(gap, Err(Error::ApiMisuse(_))), "{gap:?}");
     upload.abort().await.unwrap();
     assert!(open(&s3, "k").await == body);
+}
+
+#[tokio::test]
+async fn a_part_that_failed_is_sent_again_and_never_encrypted_again() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = Client::new(world.impatient(), keyring);
+    let body = bytes(PART + 7);
+    let (first, last) = body.split_at(PART);
+    let input = CreateMultipartUploadInput::builder().bucket(BUCKET).key("k");
+    let upload = s3.create_multipart_upload(input, PART).await.unwrap();
+    world.faults().next(Operation::UploadPart, 1, Fault::LoseAnswer);
+    assert!(matches!(upload.upload_part(1, first.to_vec()).await, Err(Error::S3(_))));
+    let other = upload.upload_part(1, last.repeat(PART)[..PART].to_vec()).await;
+    assert!(matches!(other, Err(Error::ApiMisuse(_))), "{other:?}");
+    upload.upload_last_part(2, last.to_vec()).await.unwrap();
+    let gap = upload.complete(Default::default()).await;
+    assert!(matches!(gap, Err(Error::ApiMisuse(_))), "{gap:?}");
+    upload.resend_part(1).await.unwrap();
+    assert!(matches!(upload.resend_part(1).await, Err(Error::ApiMisuse(_))));
+    let sent = world.faults().seen();
+    let checksums: Vec<_> = sent
+        .iter()
+        .filter(|seen| seen.query.contains("partNumber=1"))
+        .map(|seen| seen.header("x-amz-checksum-crc32").unwrap())
+        .collect();
+    assert_eq!((checksums.len(), checksums[0]), (2, checksums[1]));
+    upload.complete(Default::default()).await.unwrap();
+    assert!(open(&s3, "k").await == body);
+}
+
+#[tokio::test]
+async fn every_keyring_and_both_formats_can_be_uploaded_and_downloaded() {
+    let (world, keys) = (World::new(), Keys::new());
+    let body = bytes(PART + 17);
+    for keyring in keys.all() {
+        for commitment in [
+            CommitmentPolicy::RequireEncryptRequireDecrypt,
+            CommitmentPolicy::ForbidEncryptAllowDecrypt,
+        ] {
+            let s3 = client(&world, keyring).policy(Policy::default().commitment(commitment));
+            s3.upload(put("k"), &body[..]).part_len(PART).await.unwrap();
+            let mut plaintext = Vec::new();
+            s3.download(get("k"), &mut plaintext).part_len(1 << 20).await.unwrap();
+            assert!(plaintext == body, "{commitment:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -57,8 +57,10 @@ impl Client {
 
         let file = match Metadata::read(&stored)? {
             Metadata::Complete(_) => None,
-            Metadata::InInstructionFile(_) if self.instruction_files == InstructionFiles::Never => {
-                None
+            Metadata::InInstructionFile(partial)
+                if self.instruction_files == InstructionFiles::Never =>
+            {
+                return Err(partial.without_instruction_file(None));
             }
             Metadata::InInstructionFile(partial) => {
                 let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);

@@ -9,6 +9,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use zeroize::Zeroizing;
 
 use super::Client;
 use super::call::Call;
@@ -106,9 +107,9 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
                 .operation("HeadObject")
                 .failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
         };
-        // The version that was asked about: what another writer puts meanwhile is an error, not a mixture.
+        // What was asked about: what another writer puts meanwhile is an error, not a mixture. By its ETag, as naming
+        // its version would need another permission.
         let version = input
-            .set_version_id(output.version_id.clone())
             .set_if_modified_since(None)
             .set_if_unmodified_since(None)
             .set_if_none_match(None)
@@ -121,15 +122,19 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
         let mut pieces = stream::iter(pieces).buffered(parallelism);
 
         let key = opened.into_key();
+        // One buffer for all plaintext, zeroed at the end.
+        let mut out = Zeroizing::new(Vec::new());
         let written = if unauthenticated {
             let mut sink = Sink { writer: &mut writer, written: 0 };
             let mut opener = UnauthenticatedOpener::new(key);
             while let Some(piece) = pieces.next().await {
-                let mut out = Vec::new();
-                opener.update(&piece?, &mut out)?;
-                sink.write(&out).await?;
+                for chunk in piece?.chunks(CHUNK_LEN) {
+                    out.clear();
+                    opener.update(chunk, &mut out)?;
+                    sink.write(&out).await?;
+                }
             }
-            let mut out = Vec::new();
+            out.clear();
             opener.finish(&mut out)?;
             sink.write(&out).await?;
             sink.written
@@ -147,12 +152,14 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
             loop {
                 let chunk;
                 (stored, chunk) = stored.next().await?;
-                let Some(chunk) = chunk else { break };
-                let mut out = Vec::new();
-                opener.update(&chunk, &mut out)?;
-                sink.write(&out).await?;
+                let Some(piece) = chunk else { break };
+                for chunk in piece.chunks(CHUNK_LEN) {
+                    out.clear();
+                    opener.update(chunk, &mut out)?;
+                    sink.write(&out).await?;
+                }
             }
-            let mut out = Vec::new();
+            out.clear();
             opener.finish(&mut out)?;
             sink.write(&out).await?;
             sink.written
@@ -205,8 +212,8 @@ impl Client {
                 return Err(call.failed(S3Failure::WrongAnswer(wrong)));
             }
             let len = end.saturating_sub(start);
-            // Not more than was asked for, whatever comes.
-            let mut piece = Vec::new();
+            // At once, as growing would take twice as much; not more than was asked for, whatever comes.
+            let mut piece = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
             let broken = loop {
                 match output.body.next().await {
                     None => break None,
@@ -352,5 +359,7 @@ const DEFAULT_PART_LEN: u64 = 8 << 20;
 const DEFAULT_PARALLELISM: usize = 4;
 /// How often one range is tried when its body breaks off.
 const MAX_ATTEMPTS: u32 = 3;
+/// Bytes decrypted, and written, at once.
+const CHUNK_LEN: usize = 256 << 10;
 /// Bytes read back from a temporary file at once.
 const READ_BACK_LEN: u64 = 1 << 20;

@@ -425,8 +425,6 @@ impl State {
 /// Encrypts a part where it does not keep the runtime from other work.
 async fn seal(ticket: PartTicket, mut part: Vec<u8>) -> Result<(Vec<u8>, SealedPart), Error> {
     let work = move || {
-        // Room for the tag, so that the last part is not moved.
-        part.reserve_exact(16);
         let sealed = ticket.seal(&mut part)?;
         Ok((part, sealed))
     };

@@ -237,7 +237,10 @@ async fn read_part<R: AsyncRead + Unpin + Send>(
     mut part: Vec<u8>,
 ) -> Result<Filled, Error> {
     let limit = part_len.saturating_add(1);
-    // What is read grows with what is there, not with the length of a part.
+    if !part.is_empty() {
+        // The part before was full, so this one may be: at once, as growing would leave plaintext behind.
+        part.reserve_exact(limit.saturating_sub(part.len()).saturating_add(TAG_LEN));
+    }
     let failed = |part: &mut Vec<u8>, error| {
         wipe(part);
         Error::io("reading the body", error)
@@ -276,6 +279,8 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// Behind the last part stands a tag of so many bytes.
+const TAG_LEN: usize = 16;
 /// 10000 of them hold more than the 2^36 - 32 bytes that an object may have.
 const DEFAULT_PART_LEN: usize = 8 << 20;
 const DEFAULT_PARALLELISM: usize = 4;

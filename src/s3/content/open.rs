@@ -210,17 +210,18 @@ impl StoredOpener {
     /// # Errors
     /// As [`UnauthenticatedOpener::update`].
     pub(crate) fn verify(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
-        let before = self.verified.take().ok_or(ApiMisuse::Poisoned)?;
-        let all = match &self.cipher {
-            ContentCipher::Cbc(..) => before,
-            ContentCipher::Gcm(gcm) => {
-                let mut blocks = Vec::new();
-                self.held.pass(ciphertext, &mut blocks);
-                check_len(&before, &blocks)?;
-                let piece = gcm.hash_piece(before.len(), &blocks).map_err(|_| unopened())?;
-                gcm.join(before, piece).map_err(|_| unopened())?
+        let mut all = self.verified.take().ok_or(ApiMisuse::Poisoned)?;
+        if let ContentCipher::Gcm(gcm) = &self.cipher {
+            let mut blocks = Vec::new();
+            // A piece may be as large as memory allows, so it is not copied as a whole.
+            for chunk in ciphertext.chunks(CHUNK_LEN) {
+                blocks.clear();
+                self.held.pass(chunk, &mut blocks);
+                check_len(&all, &blocks)?;
+                let piece = gcm.hash_piece(all.len(), &blocks).map_err(|_| unopened())?;
+                all = gcm.join(all, piece).map_err(|_| unopened())?;
             }
-        };
+        }
         self.verified = Some(all);
         Ok(())
     }
@@ -333,6 +334,9 @@ fn unauthentic() -> Error {
 fn unopened() -> Error {
     Error::Backend("decrypt the content")
 }
+
+/// Bytes of a piece that are copied at once.
+const CHUNK_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

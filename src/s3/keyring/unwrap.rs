@@ -85,7 +85,9 @@ pub(crate) async fn wrap_data_key(
         return fault("it wrapped with an algorithm that is only read");
     }
     if check_cipher(suite, &wrapped.key).is_err() {
-        return fault("its encryption context does not name the content cipher, so that it could not be unwrapped");
+        return fault(
+            "its encryption context does not name the content cipher, so that it could not be unwrapped",
+        );
     }
     match (data_key, wrapped.data_key) {
         (Some(_), Some(_)) => fault("it made a data key where there was one"),
