@@ -41,7 +41,7 @@ async fn given_up_everywhere<F: IntoFuture, C: Future<Output = ()>>(
         let done = polled(times, call()).await.is_some();
         check().await;
         if done {
-            assert!(times > 3, "{times}");
+            assert!(times > 1, "it was never given up");
             return;
         }
     }
@@ -50,8 +50,9 @@ async fn given_up_everywhere<F: IntoFuture, C: Future<Output = ()>>(
 
 #[tokio::test]
 async fn a_put_that_is_given_up_leaves_an_object_that_opens_or_none() {
-    let (world, keys) = (World::new(), Keys::new());
+    let keys = Keys::new();
     for keyring in [&keys.aes, &keys.aws] {
+        let world = World::new();
         let s3 = client(&world, keyring);
         given_up_everywhere(
             || s3.put_object(put("k").body(bytes(100_000).into())),

@@ -7,6 +7,7 @@ mod embedded;
 mod faults;
 mod given_up;
 mod hostile;
+mod instruction_files;
 mod keys;
 mod oracles;
 mod ranges;

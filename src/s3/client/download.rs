@@ -212,8 +212,10 @@ impl Client {
                 return Err(call.failed(S3Failure::WrongAnswer(wrong)));
             }
             let len = end.saturating_sub(start);
-            // At once, as growing would take twice as much; not more than was asked for, whatever comes.
-            let mut piece = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+            // At once, as growing would take twice as much; but what S3 claims reserves no more than that.
+            let claimed = usize::try_from(len.min(MAX_RESERVED_LEN)).unwrap_or_default();
+            // Not more than was asked for, whatever comes.
+            let mut piece = Vec::with_capacity(claimed);
             let broken = loop {
                 match output.body.next().await {
                     None => break None,
@@ -361,5 +363,7 @@ const DEFAULT_PARALLELISM: usize = 4;
 const MAX_ATTEMPTS: u32 = 3;
 /// Bytes decrypted, and written, at once.
 const CHUNK_LEN: usize = 256 << 10;
+/// Bytes that are reserved for a range before any of it is there.
+const MAX_RESERVED_LEN: u64 = 64 << 20;
 /// Bytes read back from a temporary file at once.
 const READ_BACK_LEN: u64 = 1 << 20;
