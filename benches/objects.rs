@@ -3,7 +3,6 @@
 //! Against an S3 on loopback in a process of its own, so that only the client's heap is counted. Plain and
 //! encrypted transfers take turns, in one run. `--test` moves a little, once.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
-#![expect(dead_code, reason = "the server has more than is needed here")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -23,6 +22,7 @@ use tokio::runtime::Builder;
 use waxseal::{AesKey, s3};
 
 #[path = "../examples/s3_server/serve.rs"]
+#[expect(dead_code, reason = "the server has more than is needed here")]
 mod serve;
 
 #[global_allocator]

@@ -19,6 +19,7 @@ use waxseal::{
 };
 
 #[path = "s3_server/serve.rs"]
+#[expect(dead_code, reason = "the server has more than is needed here")]
 mod serve;
 
 const FILE: &str = "README.md";
@@ -117,7 +118,7 @@ async fn an_object_in_s3() -> Result<(), Box<dyn Error>> {
 
     // Another wrapping key, without moving the data.
     let head = HeadObjectInput::builder().bucket("quickstart").key(FILE);
-    client.rewrap(head, Arc::clone(&new)).context([("tenant", "42")]).await?;
+    client.rewrap(head, &new).context([("tenant", "42")]).await?;
     let refused = client.get_object(get()).context([("tenant", "42")]).await;
     println!("the old key: {}", refused.err().map_or_else(String::new, |error| error.to_string()));
     let object = client.with_keyring(new).get_object(get()).context([("tenant", "42")]).await?;

@@ -53,14 +53,14 @@ const ONLY: &[(&str, &[&str])] = &[
     ("getrandom", &["crypto"]),
     ("aws_sdk", &["keyring", "s3", "testing", "bin"]),
     ("aws_config", &["keyring", "bin"]),
-    ("aws_credential_types", &["keyring"]),
+    ("aws_credential_types", &["keyring", "s3"]),
     ("aws_smithy", &["s3", "testing"]),
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),
     ("futures_util", &["caching", "s3"]),
     ("std::thread", &["bin"]),
-    ("std::fs", &["bin"]),
+    ("std::fs", &["s3", "bin"]),
 ];
 
 #[test]

@@ -14,6 +14,11 @@ pub enum ObjectError {
         /// The bound in bytes: 2^36 - 32 for AES-GCM.
         limit: u64,
     },
+    /// The object is marked as one of another format.
+    #[error(
+        "the object is marked as a message of the AWS Encryption SDK: choose `Format::EsdkMessage` to read it"
+    )]
+    EsdkMessage,
     /// The instruction file is not what it should be.
     #[error("the instruction file {fault}")]
     InstructionFile {
@@ -49,6 +54,18 @@ pub enum ObjectError {
         /// A key of another.
         second: &'static str,
     },
+    /// Something was written, and something else is stored: another request was there, or the store is at fault.
+    #[cfg(feature = "s3")]
+    #[error(
+        "what is stored is not what was written; it was {}, and is {} now", .before.escape_debug(),
+        .now.escape_debug()
+    )]
+    NotAsWritten {
+        /// What was stored before, in full: with it the object can be put right.
+        before: String,
+        /// What is stored now.
+        now: String,
+    },
     /// There is nothing that says how the object is encrypted.
     #[error(
         "the object is not encrypted, or its metadata was lost: it has no metadata of the S3 encryption \
@@ -57,6 +74,13 @@ pub enum ObjectError {
     NotEncrypted {
         /// The instruction file that was looked for, if one was.
         instruction_file: Option<String>,
+    },
+    /// The data key cannot be wrapped anew without knowing that it is the right one.
+    #[cfg(feature = "s3")]
+    #[error("the object cannot be rewrapped: {why}")]
+    NotRewrappable {
+        /// Why not.
+        why: &'static str,
     },
     /// A range that is not satisfiable: S3 answers these with status 416.
     #[error("the range {range} is not satisfiable: the object has {len} bytes of plaintext")]

@@ -105,6 +105,24 @@ pub enum PolicyError {
         /// The suite.
         suite: &'static str,
     },
+    /// The client's own keyring opens what was wrapped for another.
+    #[cfg(feature = "s3")]
+    #[error("`enforce_rotation` refuses: {keyring} still opens what is wrapped anew")]
+    Rotation {
+        /// The keyring's description.
+        keyring: String,
+    },
+    /// A range was asked for of a message that is signed.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the message is signed, and only its end says who wrote it, so that no range is read; ask for the whole \
+         object, or write it with a suite that does not sign"
+    )]
+    RangeOfSignedMessage,
+    /// A range was asked for of a message that has no frames.
+    #[cfg(feature = "s3-format")]
+    #[error("the message has no frames, so that no range is read; ask for the whole object")]
+    RangeOfUnframedMessage,
     /// The message is signed, and signed messages may not be streamed.
     #[error(
         "the message is signed, and `signed_streaming` refuses to release what is not verified to the end"

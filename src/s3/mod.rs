@@ -4,6 +4,8 @@
 mod client;
 mod content;
 mod description;
+#[cfg(feature = "s3")]
+mod format;
 mod keyring;
 mod metadata;
 mod open;
@@ -13,14 +15,18 @@ mod suite;
 
 #[cfg(feature = "s3")]
 pub use client::{
-    Client, CreateMultipartUpload, Download, Downloaded, GetObject, InstructionFiles, ListObjects,
-    ListedObject, Listing, MultipartUpload, ObjectHead, PlaintextLen, PutObject, Upload,
+    Audit, AuditedObjects, Client, CreateMultipartUpload, Download, Downloaded, GetObject,
+    InstructionFiles, ListObjects, ListedObject, Listing, MultipartUpload, Need, ObjectAudit,
+    ObjectHead, Outcome, PlaintextLen, PutObject, Rewrap, RewrapAll, RewrapResult, RewrapResults,
+    Rewrapped, Upload, Wrapping,
 };
 pub use content::{
     BufferedOpener, ByteRange, ByteSpan, PartSealer, PartTicket, SealedPart, Sealer,
     UnauthenticatedOpener, UnauthenticatedRangeOpener,
 };
 pub use description::MaterialDescription;
+#[cfg(feature = "s3")]
+pub use format::Format;
 pub use keyring::{
     AesKeyring, Fit, MultiKeyring, RsaKeyring, S3Keyring, UnwrapRequest, WrapRequest, Wrapped,
     WrappedDataKey, WrappingAlgorithm, unwrap_data_key,

@@ -65,7 +65,7 @@ async fn objects_of_the_second_format_are_read_only_where_the_policy_says_so() {
     let got = s3.get_object(get("k")).await;
     assert!(matches!(got, Err(Error::Policy(PolicyError::Commitment { .. }))), "{got:?}");
     let head = s3.head_object(head("k")).await.unwrap();
-    assert_eq!(head.content_metadata().suite(), ContentSuite::Aes256GcmIv12Tag16NoKdf);
+    assert_eq!(head.content_metadata().unwrap().suite(), ContentSuite::Aes256GcmIv12Tag16NoKdf);
     let reader = Policy::default().commitment(CommitmentPolicy::RequireEncryptAllowDecrypt);
     let got = s3.clone().policy(reader).get_object(get("k")).await.unwrap();
     assert_eq!(got.body.collect().await.unwrap().to_vec(), bytes(20));
@@ -375,7 +375,9 @@ pub(crate) fn get(key: &str) -> GetObjectInputBuilder {
     GetObjectInput::builder().bucket(BUCKET).key(key)
 }
 
-fn head(key: &str) -> aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder {
+pub(crate) fn head(
+    key: &str,
+) -> aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder {
     HeadObjectInput::builder().bucket(BUCKET).key(key)
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 mod advisories;
+mod audit;
 mod client;
 mod embedded;
 mod faults;
@@ -9,8 +10,12 @@ mod given_up;
 mod hostile;
 mod instruction_files;
 mod keys;
+mod message;
+mod message_ranges;
 mod oracles;
 mod ranges;
+mod rewrap;
+mod rewrap_all;
 mod server;
 mod stored;
 mod transfer;

@@ -10,6 +10,7 @@ use aws_sdk_s3::types::MetadataDirective;
 use percent_encoding::percent_decode_str;
 
 use super::call::{Call, named};
+use super::message::is_marked;
 use super::{Client, InstructionFiles};
 use crate::error::{ApiMisuse, Error};
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
@@ -57,6 +58,8 @@ impl Client {
 
         let file = match Metadata::read(&stored)? {
             Metadata::Complete(_) => None,
+            // All of it is in the body.
+            Metadata::InInstructionFile(_) if is_marked(Some(&stored)) => None,
             Metadata::InInstructionFile(partial)
                 if self.instruction_files == InstructionFiles::Never =>
             {

@@ -7,18 +7,20 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
 use super::Client;
 use super::call::Call;
 use super::inputs::head_of_get;
+use super::message;
 use crate::context::EncryptionContext;
-use crate::error::{ApiMisuse, Error, S3Failure};
+use crate::error::{ApiMisuse, Error, ObjectError, S3Failure};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
-use crate::s3::content::{StoredOpener, UnauthenticatedOpener};
+use crate::s3::content::{ContentKey, StoredOpener, UnauthenticatedOpener};
+use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
 
 impl Client {
@@ -41,6 +43,7 @@ impl Client {
             writer,
             context: EncryptionContext::default(),
             unauthenticated: false,
+            format: Format::default(),
             part_len: DEFAULT_PART_LEN,
             parallelism: DEFAULT_PARALLELISM,
         }
@@ -55,6 +58,7 @@ pub struct Download<'a, W> {
     writer: W,
     context: EncryptionContext,
     unauthenticated: bool,
+    format: Format,
     part_len: u64,
     parallelism: usize,
 }
@@ -73,8 +77,17 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     ///
     /// If the object was changed, the call ends with an error; whoever used what was written must undo it. Right
     /// for a file that nobody sees before the call has returned.
+    ///
+    /// Of a [message](Format::EsdkMessage) each frame is written when it is authentic, so that what was written is
+    /// right if its suite does not sign; but the end may be missing, and then the call ends with an error, too.
     pub fn release_unauthenticated(mut self) -> Self {
         self.unauthenticated = true;
+        self
+    }
+
+    /// In which format the object is read. Default: [`Format::Object`].
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
         self
     }
 
@@ -91,17 +104,39 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     }
 
     async fn run(self) -> Result<Downloaded, Error> {
-        let Self { client, input, mut writer, context, unauthenticated, part_len, parallelism } =
-            self;
+        let Self {
+            client,
+            input,
+            mut writer,
+            context,
+            unauthenticated,
+            format,
+            part_len,
+            parallelism,
+        } = self;
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
             let why = "a download is of the whole object: use `get_object`";
             return Err(ApiMisuse::Setting { what: "setting `range` or `part_number`", why }.into());
         }
-        let head = client.head_object(head_of_get(&input)).await?;
-        let (output, stored_len, metadata) = head.into_parts();
-        let opened = client.opened(&metadata, &context).await?;
+        let (output, stored_len, metadata, key) = match format {
+            Format::Object => {
+                let head = client.head_object(head_of_get(&input)).await?;
+                let (output, stored_len, metadata) = head.into_parts();
+                let metadata = metadata.ok_or(ObjectError::EsdkMessage)?;
+                let key = client.opened(&metadata, &context).await?.into_key();
+                (output, stored_len, Some(metadata), Some(key))
+            }
+            Format::EsdkMessage => {
+                // Without materials nothing needs to be asked for.
+                client.message_keys()?;
+                let head = head_of_get(&input).send_with(&client.sdk).await;
+                let output = head.map_err(|error| call.operation("HeadObject").sdk_error(error))?;
+                let len = output.content_length.and_then(|len| u64::try_from(len).ok());
+                (output, len.unwrap_or_default(), None, None)
+            }
+        };
         let Some(e_tag) = output.e_tag.clone() else {
             return Err(call
                 .operation("HeadObject")
@@ -121,49 +156,25 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
         });
         let mut pieces = stream::iter(pieces).buffered(parallelism);
 
-        let key = opened.into_key();
-        // One buffer for all plaintext, zeroed at the end.
-        let mut out = Zeroizing::new(Vec::new());
-        let written = if unauthenticated {
-            let mut sink = Sink { writer: &mut writer, written: 0 };
-            let mut opener = UnauthenticatedOpener::new(key);
-            while let Some(piece) = pieces.next().await {
-                for chunk in piece?.chunks(CHUNK_LEN) {
-                    out.clear();
-                    opener.update(chunk, &mut out)?;
-                    sink.write(&out).await?;
+        let mut sink = Sink { writer: &mut writer, written: 0 };
+        match key {
+            Some(key) if unauthenticated => release(key, &mut pieces, &mut sink).await?,
+            None if unauthenticated => {
+                message::release(client, &context, &mut pieces, &mut sink).await?;
+            }
+            key => {
+                let store = Store::new(stored_len, client.buffer_limit)?;
+                match key {
+                    Some(key) => verify_and_write(key, &mut pieces, store, &mut sink).await?,
+                    None => {
+                        let pieces = &mut pieces;
+                        message::verify_and_write(client, &context, pieces, store, &mut sink)
+                            .await?;
+                    }
                 }
             }
-            out.clear();
-            opener.finish(&mut out)?;
-            sink.write(&out).await?;
-            sink.written
-        } else {
-            let mut opener = StoredOpener::new(key);
-            let mut store = Store::new(stored_len, client.buffer_limit)?;
-            while let Some(piece) = pieces.next().await {
-                let piece = piece?;
-                opener.verify(&piece)?;
-                store = store.push(piece).await?;
-            }
-            let mut opener = opener.verified()?;
-            let mut sink = Sink { writer: &mut writer, written: 0 };
-            let mut stored = store.rewind().await?;
-            loop {
-                let chunk;
-                (stored, chunk) = stored.next().await?;
-                let Some(piece) = chunk else { break };
-                for chunk in piece.chunks(CHUNK_LEN) {
-                    out.clear();
-                    opener.update(chunk, &mut out)?;
-                    sink.write(&out).await?;
-                }
-            }
-            out.clear();
-            opener.finish(&mut out)?;
-            sink.write(&out).await?;
-            sink.written
-        };
+        }
+        let written = sink.written;
         writer.flush().await.map_err(|error| Error::io("writing the plaintext", error))?;
         Ok(Downloaded { output, metadata, plaintext_len: written })
     }
@@ -187,7 +198,7 @@ impl<W> std::fmt::Debug for Download<'_, W> {
 impl Client {
     /// One range of what is stored; tried again when the connection breaks in the middle of the body, which the
     /// SDK does not do.
-    async fn piece(
+    pub(super) async fn piece(
         &self,
         call: Call<'_>,
         version: GetObjectInputBuilder,
@@ -240,11 +251,63 @@ impl Client {
     }
 }
 
+/// Writes the plaintext of each piece, **before it is authentic**.
+async fn release<W: AsyncWrite + Unpin + Send>(
+    key: ContentKey,
+    mut pieces: impl Stream<Item = Result<Bytes, Error>> + Unpin,
+    sink: &mut Sink<'_, W>,
+) -> Result<(), Error> {
+    let mut opener = UnauthenticatedOpener::new(key);
+    // One buffer for all plaintext, zeroed at the end.
+    let mut out = Zeroizing::new(Vec::new());
+    while let Some(piece) = pieces.next().await {
+        for chunk in piece?.chunks(CHUNK_LEN) {
+            out.clear();
+            opener.update(chunk, &mut out)?;
+            sink.write(&out).await?;
+        }
+    }
+    out.clear();
+    opener.finish(&mut out)?;
+    sink.write(&out).await
+}
+
+/// Keeps the ciphertext until all of it is there and authentic, and then writes its plaintext.
+async fn verify_and_write<W: AsyncWrite + Unpin + Send>(
+    key: ContentKey,
+    mut pieces: impl Stream<Item = Result<Bytes, Error>> + Unpin,
+    mut store: Store,
+    sink: &mut Sink<'_, W>,
+) -> Result<(), Error> {
+    let mut opener = StoredOpener::new(key);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        opener.verify(&piece)?;
+        store = store.push(piece).await?;
+    }
+    let mut opener = opener.verified()?;
+    let mut out = Zeroizing::new(Vec::new());
+    let mut stored = store.rewind().await?;
+    loop {
+        let piece;
+        (stored, piece) = stored.next().await?;
+        let Some(piece) = piece else { break };
+        for chunk in piece.chunks(CHUNK_LEN) {
+            out.clear();
+            opener.update(chunk, &mut out)?;
+            sink.write(&out).await?;
+        }
+    }
+    out.clear();
+    opener.finish(&mut out)?;
+    sink.write(&out).await
+}
+
 /// What was downloaded: see [`Client::download`].
 #[derive(Debug)]
 pub struct Downloaded {
     output: HeadObjectOutput,
-    metadata: ContentMetadata,
+    metadata: Option<ContentMetadata>,
     plaintext_len: u64,
 }
 
@@ -254,9 +317,9 @@ impl Downloaded {
         &self.output
     }
 
-    /// How the object is encrypted.
-    pub fn content_metadata(&self) -> &ContentMetadata {
-        &self.metadata
+    /// How the object is encrypted; `None` for [`Format::EsdkMessage`], where the body says it.
+    pub fn content_metadata(&self) -> Option<&ContentMetadata> {
+        self.metadata.as_ref()
     }
 
     /// How many bytes of plaintext were written.
@@ -265,13 +328,14 @@ impl Downloaded {
     }
 }
 
-struct Sink<'a, W> {
+/// Where plaintext goes.
+pub(super) struct Sink<'a, W> {
     writer: &'a mut W,
     written: u64,
 }
 
 impl<W: AsyncWrite + Unpin + Send> Sink<'_, W> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.writer
             .write_all(bytes)
             .await
@@ -282,7 +346,7 @@ impl<W: AsyncWrite + Unpin + Send> Sink<'_, W> {
 }
 
 /// Ciphertext that waits: in memory, or in a file without a name.
-enum Store {
+pub(super) enum Store {
     Memory(Vec<Bytes>),
     File(File),
 }
@@ -295,7 +359,7 @@ impl Store {
         tempfile::tempfile().map(Self::File).map_err(failed)
     }
 
-    async fn push(self, piece: Bytes) -> Result<Self, Error> {
+    pub(super) async fn push(self, piece: Bytes) -> Result<Self, Error> {
         match self {
             Self::Memory(mut pieces) => {
                 pieces.push(piece);
@@ -307,7 +371,7 @@ impl Store {
         }
     }
 
-    async fn rewind(self) -> Result<Stored, Error> {
+    pub(super) async fn rewind(self) -> Result<Stored, Error> {
         match self {
             Self::Memory(pieces) => Ok(Stored::Memory(pieces.into_iter())),
             Self::File(mut file) => {
@@ -318,13 +382,13 @@ impl Store {
 }
 
 /// Ciphertext that is read back.
-enum Stored {
+pub(super) enum Stored {
     Memory(std::vec::IntoIter<Bytes>),
     File(File),
 }
 
 impl Stored {
-    async fn next(self) -> Result<(Self, Option<Bytes>), Error> {
+    pub(super) async fn next(self) -> Result<(Self, Option<Bytes>), Error> {
         match self {
             Self::Memory(mut pieces) => {
                 let next = pieces.next();
@@ -362,7 +426,7 @@ const DEFAULT_PARALLELISM: usize = 4;
 /// How often one range is tried when its body breaks off.
 const MAX_ATTEMPTS: u32 = 3;
 /// Bytes decrypted, and written, at once.
-const CHUNK_LEN: usize = 256 << 10;
+pub(super) const CHUNK_LEN: usize = 256 << 10;
 /// Bytes that are reserved for a range before any of it is there.
 const MAX_RESERVED_LEN: u64 = 64 << 20;
 /// Bytes read back from a temporary file at once.

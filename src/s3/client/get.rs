@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 
 use super::Client;
 use super::body::opened_stream;
@@ -15,6 +16,7 @@ use crate::materials::BoxFuture;
 use crate::message::to_u64;
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::content::ByteRange;
+use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::{Opened, open};
 
@@ -41,6 +43,7 @@ impl Client {
             release: Release::Verified,
             range: RangeRule::Refused,
             suffix: INSTRUCTION_FILE_SUFFIX.to_owned(),
+            format: Format::default(),
         }
     }
 }
@@ -55,6 +58,7 @@ pub struct GetObject<'a> {
     release: Release,
     range: RangeRule,
     suffix: String,
+    format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +116,17 @@ impl<'a> GetObject<'a> {
         self
     }
 
+    /// In which format the object is read. Default: [`Format::Object`].
+    ///
+    /// A `range` of a message is authentic without [`verified_range`](Self::verified_range): the frames that it
+    /// touches are got and verified, and the final one, which proves that nothing is missing.
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     async fn run(self) -> Result<GetObjectOutput, Error> {
-        let Self { client, input, context, release, range, suffix } = self;
+        let Self { client, input, context, release, range, suffix, format } = self;
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_part_number().is_some() {
@@ -125,6 +138,20 @@ impl<'a> GetObject<'a> {
             .into());
         }
         let wanted = input.get_range().as_deref().map(str::parse::<ByteRange>).transpose()?;
+        if format == Format::EsdkMessage {
+            return match wanted {
+                Some(_) if range == RangeRule::Unauthenticated => {
+                    let what = "setting `unauthenticated_range`";
+                    let why = "ranges of messages are always authenticated: leave it out";
+                    Err(ApiMisuse::Setting { what, why }.into())
+                }
+                Some(wanted) => client.get_message_range(call, input, &context, wanted).await,
+                None if release == Release::Unauthenticated => {
+                    client.stream_message(call, input, &context).await
+                }
+                None => client.get_message(call, input, &context).await,
+            };
+        }
         let input = match (wanted, range) {
             (None, _) => input,
             (Some(_), RangeRule::Verified) => input.set_range(None),
@@ -248,7 +275,7 @@ fn streamed(
         0 => None,
         tag => stored.and_then(|len| i64::try_from(len.saturating_sub(tag)).ok()),
     };
-    output.body = opened_stream(opened.release_unauthenticated(), ciphertext);
+    output.body = opened_stream(opened.release_unauthenticated(), Bytes::new(), ciphertext);
     output
 }
 
@@ -264,7 +291,7 @@ async fn unauthenticated(
     // A server may answer with everything, but not with another range.
     let (start, stored_len) = match output.content_range.as_deref() {
         Some(text) => {
-            let stored_len = len_of_content_range(text)
+            let (_, stored_len) = parse_content_range(text)
                 .ok_or_else(|| wrong("its `Content-Range` cannot be read"))?;
             let sent = wanted.of_ciphertext().within(stored_len)?;
             if text != sent.content_range(stored_len) {
@@ -302,12 +329,13 @@ async fn unauthenticated(
     Ok(output)
 }
 
-/// The length of all of it in `bytes first-last/length`.
-fn len_of_content_range(text: &str) -> Option<u64> {
-    let (_, len) = text.strip_prefix("bytes ")?.split_once('/')?;
-    len.parse().ok()
+/// First byte and whole length of `bytes 0-15/48`.
+pub(super) fn parse_content_range(text: &str) -> Option<(u64, u64)> {
+    let (span, len) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = span.split_once('-')?;
+    Some((start.parse().ok()?, len.parse().ok()?))
 }
 
-fn is_status(error: &Error, status: u16) -> bool {
+pub(super) fn is_status(error: &Error, status: u16) -> bool {
     matches!(error, Error::S3(error) if error.status() == Some(status))
 }

@@ -1,5 +1,6 @@
 //! The client on the AWS SDK.
 
+mod audit;
 mod body;
 mod call;
 mod copy;
@@ -9,13 +10,18 @@ mod get;
 mod head;
 mod inputs;
 mod list;
+mod message;
 mod multipart;
 mod put;
+mod rewrap;
 mod upload;
+mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use audit::{Audit, AuditedObjects, Need, ObjectAudit};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 pub use download::{Download, Downloaded};
@@ -24,9 +30,11 @@ pub use head::{ObjectHead, PlaintextLen};
 pub use list::{ListObjects, ListedObject, Listing};
 pub use multipart::{CreateMultipartUpload, MultipartUpload};
 pub use put::PutObject;
+pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrapped, Wrapping};
 pub use upload::Upload;
 
 use self::call::Call;
+use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
 use crate::s3::keyring::S3Keyring;
 use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
@@ -62,6 +70,7 @@ pub struct Client {
     policy: Policy,
     buffer_limit: u64,
     instruction_files: InstructionFiles,
+    messages: Messages,
 }
 
 impl Client {
@@ -82,6 +91,7 @@ impl Client {
             policy: Policy::default(),
             buffer_limit: DEFAULT_BUFFER_LIMIT,
             instruction_files: InstructionFiles::default(),
+            messages: Messages::default(),
         }
     }
 
@@ -93,6 +103,9 @@ impl Client {
     }
 
     /// How many bytes of one object may wait in memory for its authentication. Default: 64 MiB.
+    ///
+    /// They are bytes of what is stored. Those of a [message](crate::s3::Format::EsdkMessage) that is got whole wait
+    /// beside their plaintext, which takes as much again.
     #[must_use]
     pub fn buffer_limit(mut self, bytes: u64) -> Self {
         self.buffer_limit = bytes;
@@ -130,6 +143,9 @@ impl Client {
     ) -> Result<ContentMetadata, Error> {
         let partial = match Metadata::read(stored.into_iter().flatten())? {
             Metadata::Complete(metadata) => return Ok(metadata),
+            Metadata::InInstructionFile(_) if message::is_marked(stored) => {
+                return Err(ObjectError::EsdkMessage.into());
+            }
             Metadata::InInstructionFile(partial) => partial,
         };
         if self.instruction_files == InstructionFiles::Never {
@@ -142,12 +158,22 @@ impl Client {
         }
     }
 
-    /// Gets an instruction file, if there is one.
+    /// Gets the text of an instruction file, if there is one.
     async fn instruction_file(
         &self,
         call: Call<'_>,
         beside: &GetObjectInputBuilder,
     ) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.stored_instruction_file(call, beside).await?;
+        Ok(found.map(|(text, _)| text))
+    }
+
+    /// Gets an instruction file, if there is one: its text, and the answer without it.
+    async fn stored_instruction_file(
+        &self,
+        call: Call<'_>,
+        beside: &GetObjectInputBuilder,
+    ) -> Result<Option<(Vec<u8>, GetObjectOutput)>, Error> {
         let call = call.operation("GetObject");
         let input = GetObjectInputBuilder::default()
             .bucket(call.bucket)
@@ -165,15 +191,16 @@ impl Client {
                 }
                 Err(error) => return Err(error),
             };
+        let mut body = std::mem::take(&mut output.body);
         let mut text = Vec::new();
-        while let Some(chunk) = output.body.next().await {
+        while let Some(chunk) = body.next().await {
             text.extend_from_slice(&chunk.map_err(|error| call.body_failed(error))?);
             if text.len() > MAX_INSTRUCTION_FILE_LEN {
                 let fault = format!("is longer than {MAX_INSTRUCTION_FILE_LEN} bytes");
                 return Err(ObjectError::InstructionFile { fault }.into());
             }
         }
-        Ok(Some(text))
+        Ok(Some((text, output)))
     }
 
     /// Stores an instruction file beside an object.

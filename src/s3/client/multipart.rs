@@ -88,32 +88,9 @@ impl<'a> CreateMultipartUpload<'a> {
         metadata.extend(encryption_pairs(&prepared));
         let instruction_file = prepared.metadata().instruction_file().map(str::to_owned);
         let create = input.set_metadata(Some(metadata));
-        let output =
-            create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
-        let upload_id = output.upload_id().unwrap_or_default().to_owned();
-        if upload_id.is_empty() {
-            return Err(call.failed(S3Failure::WrongAnswer("it has no upload id".to_owned())));
-        }
-        let (bucket, key) = (call.bucket.to_owned(), call.key.to_owned());
-        let state = State {
-            sealer: Some(prepared.into_part_sealer()),
-            tickets: BTreeMap::new(),
-            next_part: 1,
-            parts: BTreeMap::new(),
-            last_part: None,
-            done: None,
-        };
-        Ok(MultipartUpload {
-            client: client.clone(),
-            bucket,
-            key,
-            output,
-            shared: Shared { create },
-            upload_id,
-            part_len,
-            instruction_file,
-            state: Mutex::new(state),
-        })
+        let upload = MultipartUpload::begin(client, call, create, part_len).await?;
+        upload.state().sealer = Some(prepared.into_part_sealer());
+        Ok(MultipartUpload { instruction_file, ..upload })
     }
 }
 
@@ -179,6 +156,41 @@ enum Part {
 }
 
 impl MultipartUpload {
+    /// Begins an upload of parts that need no more encryption: one without a sealer.
+    pub(super) async fn begin(
+        client: &Client,
+        call: Call<'_>,
+        create: CreateMultipartUploadInputBuilder,
+        part_len: usize,
+    ) -> Result<Self, Error> {
+        let call = call.operation("CreateMultipartUpload");
+        let output =
+            create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let upload_id = output.upload_id().unwrap_or_default().to_owned();
+        if upload_id.is_empty() {
+            return Err(call.failed(S3Failure::WrongAnswer("it has no upload id".to_owned())));
+        }
+        let state = State {
+            sealer: None,
+            tickets: BTreeMap::new(),
+            next_part: 1,
+            parts: BTreeMap::new(),
+            last_part: None,
+            done: None,
+        };
+        Ok(Self {
+            client: client.clone(),
+            bucket: call.bucket.to_owned(),
+            key: call.key.to_owned(),
+            output,
+            shared: Shared { create },
+            upload_id,
+            part_len,
+            instruction_file: None,
+            state: Mutex::new(state),
+        })
+    }
+
     /// What S3 answered to the beginning.
     pub fn output(&self) -> &CreateMultipartUploadOutput {
         &self.output
@@ -282,6 +294,21 @@ impl MultipartUpload {
                 .await?;
         }
         Ok(output)
+    }
+
+    /// Uploads a part that is encrypted already.
+    pub(super) async fn upload_sealed_part(
+        &self,
+        number: i32,
+        ciphertext: Vec<u8>,
+        is_last: bool,
+    ) -> Result<UploadPartOutput, Error> {
+        let part = Bytes::from(ciphertext);
+        self.state().parts.insert(number, Part::Unsent(None, part.clone()));
+        if is_last {
+            self.state().last_part = Some(number);
+        }
+        self.send(number, part).await
     }
 
     /// Forgets the upload and the parts that S3 has.

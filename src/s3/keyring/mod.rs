@@ -100,6 +100,11 @@ pub trait S3Keyring: fmt::Debug + Send + Sync {
 
     /// The keyring's kind and the name of its key, for messages and reports.
     fn describe(&self) -> String;
+
+    /// The keyrings that it consists of, so that a report can say which of them it was. None by default.
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        Vec::new()
+    }
 }
 
 /// How well a keyring fits a wrapped data key.
@@ -132,5 +137,9 @@ impl<K: S3Keyring + ?Sized> S3Keyring for Arc<K> {
 
     fn describe(&self) -> String {
         (**self).describe()
+    }
+
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        (**self).members()
     }
 }

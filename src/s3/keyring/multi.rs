@@ -91,4 +91,8 @@ impl S3Keyring for MultiKeyring {
         let all: Vec<String> = self.all().map(S3Keyring::describe).collect();
         format!("S3 multi-keyring of {}", all.join(", "))
     }
+
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        self.all().collect()
+    }
 }

@@ -108,8 +108,7 @@ fn check_context(
     let stored = match wrapped.algorithm() {
         WrappingAlgorithm::KmsContext => {
             check_cipher(suite, wrapped)?;
-            let (_, stored) = wrapped.context().partition(|key| RESERVED.contains(&key));
-            stored
+            wrapped.callers_context()
         }
         // The first algorithm of AWS KMS, where the context was the client's. This one is of its successor,
         // which binds the content cipher and compares the context: somebody wrote over its name.
@@ -141,6 +140,19 @@ fn check_cipher(suite: ContentSuite, wrapped: &WrappedDataKey) -> Result<(), Pol
         None => Err(PolicyError::ContextMissing { key }),
         Some(name) if name != suite.cipher_name() => Err(PolicyError::ContextMismatch { key }),
         Some(_) => Ok(()),
+    }
+}
+
+impl WrappedDataKey {
+    /// The stored encryption context without what the client adds.
+    pub(crate) fn callers_context(&self) -> EncryptionContext {
+        match self.algorithm() {
+            WrappingAlgorithm::KmsContext => {
+                let (_, callers) = self.context().partition(|key| RESERVED.contains(&key));
+                callers
+            }
+            _ => EncryptionContext::new(),
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) const CONTEXT_V3: &str = "x-amz-t";
 pub(super) const UNENCRYPTED_LEN: &str = "x-amz-unencrypted-content-length";
 /// Marks an instruction file, in its own metadata.
 pub(crate) const INSTRUCTION_FILE: &str = "x-amz-crypto-instr-file";
+/// Which format the body has, where it is another one. A mark for people: nothing depends on it.
+pub(crate) const FORMAT: &str = "waxseal-format";
 
 /// What versions 1 and 2 share, and version 3 does not have.
 pub(super) const SHARED_V1_V2: [&str; 5] = [IV, DESCRIPTION, WRAPPING, CIPHER, TAG_LEN];
@@ -49,7 +51,7 @@ pub(super) const CONTENT_V3: [&str; 3] = [CIPHER_V3, COMMITMENT, MESSAGE_ID];
 pub(super) const WRAPPED_V3: [&str; 4] = [KEY_V3, WRAPPING_V3, DESCRIPTION_V3, CONTEXT_V3];
 
 /// All of them.
-pub(super) const ALL: [&str; 16] = [
+pub(super) const ALL: [&str; 17] = [
     KEY_V1,
     KEY_V2,
     IV,
@@ -66,6 +68,7 @@ pub(super) const ALL: [&str; 16] = [
     CONTEXT_V3,
     UNENCRYPTED_LEN,
     INSTRUCTION_FILE,
+    FORMAT,
 ];
 
 /// The name as it stands in [`ALL`], whatever its case.

@@ -16,6 +16,8 @@ pub use encode::EncodedMetadata;
 pub(crate) use encode::{check_metadata_len, is_encryption_key};
 #[cfg(feature = "s3")]
 pub(crate) use json::MAX_JSON_LEN as MAX_INSTRUCTION_FILE_LEN;
+#[cfg(feature = "s3")]
+pub(crate) use keys::FORMAT as FORMAT_KEY;
 pub use read::{Metadata, Partial};
 
 use crate::context::EncryptionContext;
@@ -77,7 +79,7 @@ impl ContentMetadata {
     }
 
     /// The same content, with its data key wrapped anew: for an instruction file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rewrapping comes next"))]
+    #[cfg(any(test, feature = "s3"))]
     pub(crate) fn rewrapped(self, wrapped: WrappedDataKey) -> Self {
         let version = if self.suite.commits() { FormatVersion::V3 } else { FormatVersion::V2 };
         Self { version, wrapped, location: MetadataLocation::InstructionFile, ..self }
