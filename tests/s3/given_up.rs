@@ -2,18 +2,21 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadInput;
 use aws_sdk_s3::operation::delete_object::DeleteObjectInput;
+use aws_sdk_s3::operation::head_object::HeadObjectInput;
 use waxseal::s3::{Client, InstructionFiles, MultipartUpload, S3Failure, prepare};
 use waxseal::{ApiMisuse, Error};
 
 use super::client::{bytes, get, open, put};
 use super::keys::{Keys, aes, client};
 use super::server::{BUCKET, Fault, Operation, World};
+use super::stored::{Stored, opened};
 
 /// The least that a part may have.
 const PART: usize = 5 << 20;
@@ -104,7 +107,7 @@ async fn a_download_that_was_not_authentic_wrote_nothing_wherever_it_is_given_up
     s3.put_object(put("k").body(bytes(3000).into())).await.unwrap();
     let mut body = world.stored("k");
     body[2999] ^= 1;
-    let stored = super::stored::Stored::at(&world, "k").await;
+    let stored = Stored::at(&world, "k").await;
     stored.body(|all| *all = body).store(&world, "k").await;
     for times in 1.. {
         let mut out = Vec::new();
@@ -207,7 +210,7 @@ async fn a_part_that_is_given_up_is_sent_as_it_is_or_the_upload_does_not_end() {
     let (world, keyring) = (World::new(), aes());
     let s3 = client(&world, &keyring);
     let body = bytes(PART + 7);
-    let (mut opened, mut refused) = (0, 0);
+    let (mut ended, mut refused) = (0, 0);
     for times in [1, 2, 3, 4, 8, 16, 64] {
         let upload = begun(&s3).await;
         let first = polled(times, upload.upload_part(1, body[..PART].to_vec())).await;
@@ -221,24 +224,24 @@ async fn a_part_that_is_given_up_is_sent_as_it_is_or_the_upload_does_not_end() {
             Ok(_) => {
                 upload.complete(Default::default()).await.unwrap();
                 assert!(open(&s3, "k").await == body, "{times}");
-                opened += 1;
+                ended += 1;
             }
             Err(error) => {
                 assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Order(_))), "{error:?}");
-                let ended = upload.complete(Default::default()).await;
-                assert!(matches!(ended, Err(Error::ApiMisuse(_))), "{ended:?}");
+                let early = upload.complete(Default::default()).await;
+                assert!(matches!(early, Err(Error::ApiMisuse(_))), "{early:?}");
                 upload.abort().await.unwrap();
                 refused += 1;
             }
         }
     }
-    assert!(opened > 0 && refused > 0, "{opened} {refused}");
+    assert!(ended > 0 && refused > 0, "{ended} {refused}");
 }
 
 #[tokio::test]
 async fn an_instruction_file_that_was_not_stored_is_stored_by_completing_again() {
     let (world, keyring) = (World::new(), aes());
-    let s3 = Client::new(world.impatient(), std::sync::Arc::clone(&keyring))
+    let s3 = Client::new(world.impatient(), Arc::clone(&keyring))
         .instruction_files(InstructionFiles::Always);
     let upload = begun(&s3).await;
     upload.upload_last_part(1, bytes(7)).await.unwrap();
@@ -286,6 +289,31 @@ async fn other_calls_that_are_given_up_do_all_or_nothing() {
         || Box::pin(s3.delete_object(DeleteObjectInput::builder().bucket(BUCKET).key("k")));
     given_up_everywhere(delete, whole).await;
     assert_eq!(world.keys(), ["from"]);
+}
+
+#[tokio::test]
+async fn rewrapping_that_is_given_up_leaves_an_object_that_one_of_the_keys_opens() {
+    let (old, new) = (aes(), aes());
+    for files in [InstructionFiles::Never, InstructionFiles::Always] {
+        let world = World::new();
+        let s3 = client(&world, &old).instruction_files(files);
+        s3.put_object(put("k").body(bytes(100).into())).await.unwrap();
+        let reader = s3.clone().instruction_files(InstructionFiles::Read);
+        for times in 1.. {
+            let input = HeadObjectInput::builder().bucket(BUCKET).key("k");
+            let done = polled(times, reader.rewrap(input, &*new)).await;
+            let (by_old, by_new) = (
+                opened(&reader, "k").await,
+                opened(&reader.with_keyring(Arc::clone(&new)), "k").await,
+            );
+            assert!(by_old.is_ok() != by_new.is_ok(), "{times}");
+            assert_eq!(by_old.or(by_new).unwrap(), bytes(100));
+            if let Some(done) = done {
+                done.unwrap();
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]

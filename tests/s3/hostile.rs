@@ -6,8 +6,8 @@ use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use aws_sdk_s3::types::MetadataDirective;
-use waxseal::s3::{Client, InstructionFiles, Metadata, S3Failure};
-use waxseal::{Error, ObjectError, Stage};
+use waxseal::s3::{Client, Format, InstructionFiles, Metadata, S3Failure};
+use waxseal::{AesKey, Error, ObjectError, RawAesKeyring, Stage};
 
 use super::client::{bytes, get, open, put};
 use super::keys::{Keys, aes, client};
@@ -334,6 +334,43 @@ async fn a_length_that_is_claimed_everywhere_reserves_no_memory() {
         assert!(whole.is_err() == (limit == 0), "{whole:?}");
         let range = s3.get_object(get("k").range("bytes=0-")).unauthenticated_range().await;
         assert!(range.is_err(), "{range:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_gives_right_bytes_or_an_error_whatever_s3_says_of_its_length() {
+    let world = World::new();
+    let keyring = || RawAesKeyring::new("tests", "one", AesKey::from([7; 32])).unwrap();
+    let s3 = client(&world, &aes()).materials(keyring()).frame_len(4096);
+    let body = bytes(100_000);
+    let put_it = s3.put_object(put("k").body(body.clone().into()));
+    put_it.format(Format::EsdkMessage).await.unwrap();
+    let lies: [fn(&mut HttpResponse); 9] = [
+        |answer| set(answer, "content-length", "0"),
+        |answer| set(answer, "content-length", "-1"),
+        |answer| set(answer, "content-length", "9223372036854775807"),
+        |answer| set(answer, "content-range", "bytes 0-16383/0"),
+        |answer| set(answer, "content-range", "bytes 0-16383/16384"),
+        |answer| set(answer, "content-range", "bytes 0-16383/50000"),
+        |answer| set(answer, "content-range", "bytes 0-16383/18446744073709551615"),
+        |answer| set(answer, "content-range", "bytes 1-16384/100000"),
+        |answer| drop(answer.headers_mut().remove("content-range")),
+    ];
+    for lie in lies {
+        let s3 = lied_to(&world, &aes(), lie).materials(keyring()).buffer_limit(u64::MAX);
+        for (range, expected) in
+            [("bytes=0-9", &body[..10]), ("bytes=50000-50009", &body[50_000..50_010])]
+        {
+            let got = s3.get_object(get("k").range(range)).format(Format::EsdkMessage).await;
+            if let Ok(got) = got {
+                assert!(got.body.collect().await.unwrap().to_vec() == expected, "{range}");
+            }
+        }
+        let mut out = Vec::new();
+        let download = s3.download(get("k"), &mut out).format(Format::EsdkMessage);
+        let done = download.part_len(u64::MAX).await;
+        // Frames are authentic one by one; that it is all of them is not known before the end.
+        assert!(if done.is_ok() { out == body } else { body.starts_with(&out) }, "{done:?}");
     }
 }
 

@@ -27,7 +27,7 @@ impl Stored {
     pub(crate) fn of_vector(id: &str) -> Self {
         let case = case(id);
         let file = &case["instruction_file"]["body"];
-        let text = file.as_str().map(|name| read(name));
+        let text = file.as_str().map(read);
         Self {
             body: read(case["object"]["body"].as_str().unwrap()),
             metadata: pairs(&case["object"]["metadata"]),
