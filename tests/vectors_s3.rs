@@ -1,6 +1,6 @@
 //! Objects that other S3 encryption clients wrote.
 //!
-//! They lie in `../shared/vectors`, or where `WAXSEAL_VECTORS` says.
+//! Some lie in `vectors_s3`; many more in `../shared/vectors`, or where `WAXSEAL_VECTORS` says.
 
 #![cfg(all(feature = "s3-format", feature = "testing"))]
 
@@ -20,6 +20,12 @@ use waxseal::{
     AesKey, ApiMisuse, CommitmentPolicy, DataKey, EncryptionContext, Error, KeyringError,
     ObjectError, PolicyError, RsaPrivateKey, Stage,
 };
+
+#[tokio::test]
+async fn objects_of_other_clients_open_or_are_refused() {
+    let counts = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors_s3")).await;
+    assert_eq!((counts.opened, counts.refused), (37, 20));
+}
 
 #[tokio::test]
 async fn shared_vectors() {

@@ -45,6 +45,15 @@ impl Client {
         let from = Call { operation: "HeadObject", bucket: &source.bucket, key: &source.key };
         let beside = super::inputs::get_of_head(&head);
         let head = head.send_with(&self.sdk).await.map_err(|error| from.sdk_error(error))?;
+        // What is copied has to be what was looked at, or a copy would get the metadata of another object.
+        // S3 would not look at a date beside an ETag.
+        let input = match input.get_copy_source_if_unmodified_since() {
+            Some(_) => input,
+            None => {
+                let e_tag = input.get_copy_source_if_match().clone().or(head.e_tag);
+                input.set_copy_source_if_match(e_tag)
+            }
+        };
         let stored = head.metadata.unwrap_or_default();
 
         let file = match Metadata::read(&stored)? {
@@ -76,6 +85,7 @@ impl Client {
         } else {
             input
         };
+        // After the object, as when it was put: a copy that fails must not change what opens the object there.
         if let Some(text) = file {
             let beside = PutObjectInputBuilder::default()
                 .bucket(call.bucket)

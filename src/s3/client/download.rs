@@ -222,6 +222,10 @@ impl Client {
             let input = version.clone().range(format!("bytes={start}-{last}"));
             let mut output =
                 input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            // Not every server that calls itself S3 heeds `If-Match`.
+            if output.e_tag() != version.get_if_match().as_deref() {
+                return Err(call.failed(S3Failure::PreconditionFailed));
+            }
             let expected = format!("bytes {start}-{last}/{stored_len}");
             let whole = start == 0 && end == stored_len && output.content_range.is_none();
             if !whole && output.content_range.as_deref() != Some(&expected) {
@@ -229,8 +233,10 @@ impl Client {
                 return Err(call.failed(S3Failure::WrongAnswer(wrong)));
             }
             let len = end.saturating_sub(start);
-            // At once, as growing would take twice as much; not more than was asked for, whatever comes.
-            let mut piece = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+            // At once, as growing would take twice as much; but what S3 claims reserves no more than that.
+            let claimed = usize::try_from(len.min(MAX_RESERVED_LEN)).unwrap_or_default();
+            // Not more than was asked for, whatever comes.
+            let mut piece = Vec::with_capacity(claimed);
             let broken = loop {
                 match output.body.next().await {
                     None => break None,
@@ -431,5 +437,7 @@ const DEFAULT_PARALLELISM: usize = 4;
 const MAX_ATTEMPTS: u32 = 3;
 /// Bytes decrypted, and written, at once.
 pub(super) const CHUNK_LEN: usize = 256 << 10;
+/// Bytes that are reserved for a range before any of it is there.
+const MAX_RESERVED_LEN: u64 = 64 << 20;
 /// Bytes read back from a temporary file at once.
 const READ_BACK_LEN: u64 = 1 << 20;

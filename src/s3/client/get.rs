@@ -288,11 +288,16 @@ async fn unauthenticated(
     wanted: ByteRange,
 ) -> Result<GetObjectOutput, Error> {
     let wrong = |what: &str| call.failed(S3Failure::WrongAnswer(what.to_owned()));
-    // A server may answer with everything.
-    let content_range = output.content_range.as_deref();
-    let (start, stored_len) = match content_range {
+    // A server may answer with everything, but not with another range.
+    let (start, stored_len) = match output.content_range.as_deref() {
         Some(text) => {
-            parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?
+            let (_, stored_len) = parse_content_range(text)
+                .ok_or_else(|| wrong("its `Content-Range` cannot be read"))?;
+            let sent = wanted.of_ciphertext().within(stored_len)?;
+            if text != sent.content_range(stored_len) {
+                return Err(wrong("it is another range than the one that was asked for"));
+            }
+            (sent.start, stored_len)
         }
         None => {
             (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default())

@@ -142,6 +142,8 @@ struct State {
     next_part: i32,
     parts: BTreeMap<i32, Part>,
     last_part: Option<i32>,
+    /// What S3 answered to the end; only the instruction file may be missing then.
+    done: Option<CompleteMultipartUploadOutput>,
 }
 
 #[derive(Debug)]
@@ -174,6 +176,7 @@ impl MultipartUpload {
             next_part: 1,
             parts: BTreeMap::new(),
             last_part: None,
+            done: None,
         };
         Ok(Self {
             client: client.clone(),
@@ -264,19 +267,26 @@ impl MultipartUpload {
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] if a part is missing, [`Error::S3`] if S3 refuses. The upload is still there then:
-    /// complete it again, or abort it.
+    /// complete it again, or abort it. Where only the instruction file was not stored, which opens the object,
+    /// completing again stores it.
     pub async fn complete(
         &self,
         input: CompleteMultipartUploadInputBuilder,
     ) -> Result<CompleteMultipartUploadOutput, Error> {
         let call = self.call("CompleteMultipartUpload");
-        let parts = self.state().completed()?;
-        let input =
-            self.shared.fill_complete(input).upload_id(&self.upload_id).multipart_upload(
-                CompletedMultipartUpload::builder().set_parts(Some(parts)).build(),
-            );
-        let output =
-            input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let done = self.state().done.clone();
+        let output = match done {
+            Some(output) => output,
+            None => {
+                let parts = self.state().completed()?;
+                let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+                let input = self.shared.fill_complete(input).upload_id(&self.upload_id);
+                let sent = input.multipart_upload(parts).send_with(&self.client.sdk).await;
+                let output = sent.map_err(|error| call.sdk_error(error))?;
+                self.state().done = Some(output.clone());
+                output
+            }
+        };
         if let Some(text) = &self.instruction_file {
             let input = self.shared.instruction_file();
             self.client

@@ -84,6 +84,11 @@ pub(crate) async fn wrap_data_key(
     if wrapped.key.algorithm().is_legacy() {
         return fault("it wrapped with an algorithm that is only read");
     }
+    if check_cipher(suite, &wrapped.key).is_err() {
+        return fault(
+            "its encryption context does not name the content cipher, so that it could not be unwrapped",
+        );
+    }
     match (data_key, wrapped.data_key) {
         (Some(_), Some(_)) => fault("it made a data key where there was one"),
         (Some(_), None) => Ok((wrapped.key, None)),
@@ -102,14 +107,7 @@ fn check_context(
     // Nothing is authenticated by a raw key, so that no pair of the caller's is in there.
     let stored = match wrapped.algorithm() {
         WrappingAlgorithm::KmsContext => {
-            let cipher = CIPHER_KEY.to_owned();
-            match wrapped.context().get(CIPHER_KEY) {
-                None => return Err(PolicyError::ContextMissing { key: cipher }),
-                Some(name) if name != suite.cipher_name() => {
-                    return Err(PolicyError::ContextMismatch { key: cipher });
-                }
-                Some(_) => {}
-            }
+            check_cipher(suite, wrapped)?;
             wrapped.callers_context()
         }
         // The first algorithm of AWS KMS, where the context was the client's. This one is of its successor,
@@ -131,6 +129,17 @@ fn check_context(
     match stored.iter().find(|(key, _)| context.get(key).is_none()) {
         Some((key, _)) => Err(PolicyError::ContextUnexpected { key: key.to_owned() }),
         None => Ok(()),
+    }
+}
+
+/// That the context of AWS KMS, where it is authenticated, names the cipher of the content.
+fn check_cipher(suite: ContentSuite, wrapped: &WrappedDataKey) -> Result<(), PolicyError> {
+    let key = CIPHER_KEY.to_owned();
+    match wrapped.context().get(CIPHER_KEY) {
+        _ if wrapped.algorithm() != WrappingAlgorithm::KmsContext => Ok(()),
+        None => Err(PolicyError::ContextMissing { key }),
+        Some(name) if name != suite.cipher_name() => Err(PolicyError::ContextMismatch { key }),
+        Some(_) => Ok(()),
     }
 }
 
