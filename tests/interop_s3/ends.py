@@ -3,7 +3,7 @@
 A job of a program has "op" (put, get, reencrypt), "bucket", "key", "keyring" (as `Keys.keyring` in world.py makes it),
 "policy", "context", and what it needs of "body" and "out" (files), "instruction_file", "suffix", "multipart" ("parts": one
 call each; "whole": the client divides), "part_size", "range" (as in HTTP), "legacy_wrapping_algorithms",
-"legacy_unauthenticated_modes", "to" (a keyring).
+"legacy_unauthenticated_modes", "to" (a keyring), "seconds" (until it is given up).
 """
 
 import itertools
@@ -18,13 +18,15 @@ from world import BUCKET
 
 FORMATS = {"V3": "require-encrypt-require-decrypt", "V2": "forbid-encrypt-allow-decrypt"}
 PART_SIZE = 5 * 1024 * 1024
+# Errors that are no answer to an object.
+NO_REFUSALS = {workers.DIED, "no answer in time"}
 
 
 class End:
     """What it can: the keys, and "multipart", "instruction" (to write one), "range", "unicode", "suffix"."""
 
-    def __init__(self, name, folder, can):
-        self.name, self.folder, self.can = name, folder, can
+    def __init__(self, name, folder, can, writes=frozenset(FORMATS)):
+        self.name, self.folder, self.can, self.writes = name, folder, can, writes
         self.calls = itertools.count()
 
     def knows(self, kind, *more):
@@ -57,18 +59,18 @@ class Official(End):
 
     locks = {}
 
-    def __init__(self, name, worker, folder, can, **fields):
-        super().__init__(name, folder, can)
-        self.worker, self.fields = worker, fields
+    def __init__(self, name, worker, folder, can, writes=frozenset(FORMATS), mode=None):
+        super().__init__(f"{name} {mode}" if mode else name, folder, can, writes)
+        self.worker, self.fields = worker, {"client": name, "mode": mode}
         self.lock = self.locks.setdefault(worker.name, threading.Lock())
 
     def ask(self, op, key, keyring, **fields):
         fields = {name: value for name, value in fields.items() if value not in (None, {}, False)}
-        job = {"op": op, "bucket": BUCKET, "key": key, "keyring": keyring, "client": self.name, **self.fields, **fields}
+        job = {"op": op, "bucket": BUCKET, "key": key, "keyring": keyring, **self.fields, **fields}
         with self.lock:
             answer = self.worker.ask(job)
         if not answer["ok"]:
-            said = None if answer["error"] in workers.NO_REFUSALS else answer["error"]
+            said = None if answer["error"] in NO_REFUSALS else answer["error"]
             raise Failure(f"{self.name} does not {op}: {answer['error'][:400]}", said)
 
     def put_file(self, key, source, keyring, policy, **more):
@@ -76,7 +78,8 @@ class Official(End):
 
     def get_file(self, key, target, keyring, policy, **more):
         span = more.pop("range", None)
-        more["range"] = span and f"bytes={span[0]}-{span[1]}"
+        if span is not None:
+            more.update(range=f"bytes={span[0]}-{span[1]}", seconds=5)
         self.ask("get", key, keyring, out=str(target), policy=policy, **more)
 
     def rewrap(self, key, keyring, to, format_name, suffix=None):

@@ -17,12 +17,13 @@ import time
 # Shared with the interoperability of messages: workers, reports, moto.
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "interop"))
 
-import checks  # noqa: E402
 import kms  # noqa: E402
+import legacy  # noqa: E402
 import programs  # noqa: E402
 import workers  # noqa: E402
 from ends import Official, Waxseal  # noqa: E402
 from parties import Report  # noqa: E402
+from plan import plan  # noqa: E402
 from world import world  # noqa: E402
 
 RAW = {"aes", "rsa"}
@@ -52,15 +53,11 @@ def main():
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="waxseal-interop-") as name, world(pathlib.Path(name), options.s3) as (s3, keys):
         folder = pathlib.Path(name)
-        ends = {name: end for name, end in officials(found, folder).items()}
+        ends = officials(found, folder)
         if binary:
             ends["waxseal"] = Waxseal(binary, folder)
-        tasks = [
-            [(step, *parts) for step, *parts in task if all(part is not None for part in parts)]
-            for task in checks.tasks(ends, s3, keys)
-        ]
         # Each client answers one job at a time, so a thread for each keeps all busy.
-        threads = [threading.Thread(target=report.run, args=[task], daemon=True) for task in tasks]
+        threads = [threading.Thread(target=report.run, args=[task], daemon=True) for task in plan(ends, s3, keys)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -74,18 +71,19 @@ def main():
 
 def officials(found, folder):
     """By name, for those whose program is there."""
-    ends = {}
+    ends = []
     if "python" in found:
-        ends["python"] = Official("python", found["python"], folder, {"kms", "multipart", "suffix"})
+        ends.append(Official("python", found["python"], folder, {"kms", "multipart", "suffix"}))
     if "go" in found:
-        ends["go"] = Official("go", found["go"], folder, {"kms", "unicode"}, writes={"V2"})
+        # Of its versions, the third is the last that the module proxy has.
+        ends.append(Official("go", found["go"], folder, {"kms", "unicode"}, writes={"V2"}))
     if "java" in found:
-        java = found["java"]
         can = {"kms", *RAW, "multipart", "instruction", "range", "unicode", "suffix"}
-        ends["java"] = Official("java", java, folder, can)
-        for name, mode in checks.OLD_MODES:
-            ends[f"{name} {mode}"] = Official(name, java, folder, {"kms", *RAW, "instruction"}, mode=mode)
-    return ends
+        ends.append(Official("java", found["java"], folder, can))
+        for name, mode in legacy.OLD_MODES:
+            can = {"kms", *RAW, "instruction"}
+            ends.append(Official(name, found["java"], folder, can, writes={"V2"}, mode=mode))
+    return {end.name: end for end in ends}
 
 
 def build():

@@ -7,6 +7,11 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * The encryption clients for Java: one job a line on standard input, one answer a line on standard output.
@@ -16,53 +21,66 @@ import java.util.Map;
  */
 public final class Clients {
     private static final ObjectMapper JSON = new ObjectMapper();
+    /** A job that never ends keeps its own. */
+    private static final ExecutorService THREADS = Executors.newCachedThreadPool();
 
     public static void main(String[] arguments) throws Exception {
         // Whatever the packages print must not be taken for an answer.
         PrintStream answers = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         System.setOut(System.err);
         BufferedReader jobs = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        Current current = new Current();
         Old old = new Old();
         for (String line = jobs.readLine(); line != null; line = jobs.readLine()) {
-            answers.println(JSON.writeValueAsString(answer(current, old, JSON.readTree(line))));
+            answers.println(JSON.writeValueAsString(answer(old, JSON.readTree(line))));
         }
         System.exit(0);
     }
 
-    private static ObjectNode answer(Current current, Old old, JsonNode job) {
+    private static ObjectNode answer(Old old, JsonNode job) {
         ObjectNode answer = JSON.createObjectNode();
+        Future<?> done = THREADS.submit(() -> {
+            perform(old, job);
+            return null;
+        });
         try {
-            String client = job.path("client").asText();
-            switch (job.get("op").asText()) {
-                case "keys":
-                    break;
-                case "put":
-                    if (client.equals("java")) {
-                        current.put(job);
-                    } else {
-                        old.put(job);
-                    }
-                    break;
-                case "get":
-                    if (client.equals("java")) {
-                        current.fetch(job);
-                    } else {
-                        old.fetch(job);
-                    }
-                    break;
-                case "reencrypt":
-                    current.reencrypt(job);
-                    break;
-                default:
-                    throw new IllegalArgumentException("no such op");
-            }
+            done.get(job.path("seconds").asInt(30), TimeUnit.SECONDS);
             answer.put("ok", true);
-        } catch (Throwable error) {
+        } catch (TimeoutException error) {
+            done.cancel(true);
             answer.put("ok", false);
-            answer.put("error", describe(error));
+            answer.put("error", "no answer in time");
+        } catch (Exception error) {
+            answer.put("ok", false);
+            answer.put("error", describe(error.getCause()));
         }
         return answer;
+    }
+
+    private static void perform(Old old, JsonNode job) throws Exception {
+        String op = job.get("op").asText();
+        if (op.equals("keys")) {
+            return;
+        }
+        if (!job.get("client").asText().equals("java")) {
+            if (op.equals("put")) {
+                old.put(job);
+            } else {
+                old.fetch(job);
+            }
+            return;
+        }
+        try (Current current = new Current()) {
+            switch (op) {
+                case "put":
+                    current.put(job);
+                    break;
+                case "get":
+                    current.fetch(job);
+                    break;
+                default:
+                    current.reencrypt(job);
+            }
+        }
     }
 
     /** The error and what caused it, in one line. */

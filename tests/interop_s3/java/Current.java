@@ -34,12 +34,20 @@ import software.amazon.encryption.s3.materials.RawKeyMaterial;
 import software.amazon.encryption.s3.materials.RawKeyring;
 import software.amazon.encryption.s3.materials.RsaKeyring;
 
-/** Version 4 of the encryption client. */
-final class Current {
-    private final S3Client s3 = S3Client.builder().endpointOverride(endpoint("S3")).forcePathStyle(true).build();
-    private final S3AsyncClient asyncS3 =
+/**
+ * Version 4 of the encryption client, for one job. It keeps the connections on which it read instruction files, so its
+ * S3 client does not outlive the job.
+ */
+final class Current implements AutoCloseable {
+    private static final KmsClient KMS = KmsClient.builder().endpointOverride(endpoint("KMS")).build();
+    private static final S3AsyncClient ASYNC_S3 =
             S3AsyncClient.builder().endpointOverride(endpoint("S3")).forcePathStyle(true).build();
-    private final KmsClient kms = KmsClient.builder().endpointOverride(endpoint("KMS")).build();
+    private final S3Client s3 = S3Client.builder().endpointOverride(endpoint("S3")).forcePathStyle(true).build();
+
+    @Override
+    public void close() {
+        s3.close();
+    }
 
     void put(JsonNode job) throws Exception {
         S3EncryptionClient client = client(job);
@@ -97,7 +105,7 @@ final class Current {
         boolean legacy = job.path("legacy_wrapping_algorithms").asBoolean();
         return S3EncryptionClient.builderV4()
                 .wrappedClient(s3)
-                .wrappedAsyncClient(asyncS3)
+                .wrappedAsyncClient(ASYNC_S3)
                 .keyring(keyring(job.get("keyring"), legacy))
                 .enableLegacyWrappingAlgorithms(legacy)
                 .enableLegacyUnauthenticatedModes(job.path("legacy_unauthenticated_modes").asBoolean())
@@ -115,7 +123,7 @@ final class Current {
         switch (keyring.get("type").asText()) {
             case "kms":
                 return KmsKeyring.builder()
-                        .kmsClient(kms)
+                        .kmsClient(KMS)
                         .wrappingKeyId(keyring.get("key").asText())
                         .enableLegacyWrappingAlgorithms(legacy)
                         .build();
