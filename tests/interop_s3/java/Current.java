@@ -91,7 +91,8 @@ final class Current implements AutoCloseable {
         request.bucket(job.get("bucket").asText()).key(job.get("key").asText());
         request.newKeyring((RawKeyring<?>) keyring(job.get("to"), false));
         if (Clients.text(job, "suffix") != null) {
-            request.instructionFileSuffix(Clients.text(job, "suffix"));
+            // It puts a dot of its own before it; gets do not.
+            request.instructionFileSuffix(Clients.text(job, "suffix").substring(1));
         }
         client(job).reEncryptInstructionFile(request.build());
     }
