@@ -150,8 +150,9 @@ def key_arguments(keyring):
             arguments += ["-k", f"kms:key={one['key']}"]
             continue
         fields = {name: one[name] for name in ("file", "private", "public") if name in one}
-        if one["description"]:
-            fields["description"] = json.dumps(one["description"], ensure_ascii=False)
         encoded = ",".join(f"{name}={urllib.parse.quote(value, safe='/')}" for name, value in fields.items())
+        if one["description"]:
+            # Last, and as it is.
+            encoded += f",description={json.dumps(one['description'], ensure_ascii=False)}"
         arguments += ["-k", f"raw-{one['type']}:{encoded}"]
     return arguments

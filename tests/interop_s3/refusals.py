@@ -8,19 +8,20 @@ from parties import Failure, plaintext_of
 
 # Words of those that broke instead of refusing, as far as they can be told.
 BROKEN = ("NullPointerException", "IndexOutOfBounds", "ClassCastException", "panic", "timed out")
-# Input or output, and wrong arguments: no refusals.
-EXITS = {3, 4, 5, 6}
+# The exit codes of waxseal: what is not well formed, no key, not authentic, not allowed.
+MALFORMED, NO_KEY, UNAUTHENTIC, POLICY = 3, 4, 5, 6
 KINDS = ["kms", "aes-256", "rsa-2048"]
 
 
-def refuses_any(party, run):
+def refuses_any(party, exits, run):
+    """Those of others may have any reason; waxseal must have one of these."""
     try:
         run()
     except Failure as failure:
         said = failure.said
-        broken = said is None or (said not in EXITS if isinstance(said, int) else any(word in said for word in BROKEN))
+        broken = said is None or (said not in exits if isinstance(said, int) else any(word in said for word in BROKEN))
         if broken:
-            raise Failure(f"does not refuse, but breaks: {failure}") from failure
+            raise Failure(f"breaks, or refuses for another reason: {failure}") from failure
     else:
         raise Failure(f"{party.name} does not refuse")
 
@@ -39,7 +40,7 @@ def contexts(report, writer, reader, keys):
 
         def run(format_name=format_name, kind=kind, other=other):
             key = put(writer, plaintext_of(100), keys.keyring(kind), format_name, context=CONTEXT)
-            refuses_any(reader, lambda: reader.get(key, keys.keyring(kind), format_name, context=other))
+            refuses_any(reader, {UNAUTHENTIC}, lambda: reader.get(key, keys.keyring(kind), format_name, context=other))
 
         report.check(f"{writer.name} -> {reader.name}  refused: {format_name} {kind} {title}", run)
 
@@ -49,7 +50,7 @@ def wrong_keys(report, writer, reader, keys):
 
         def run(format_name=format_name, kind=kind):
             key = put(writer, plaintext_of(100), keys.keyring(kind), format_name)
-            refuses_any(reader, lambda: reader.get(key, keys.keyring(kind, 1), format_name))
+            refuses_any(reader, {NO_KEY}, lambda: reader.get(key, keys.keyring(kind, 1), format_name))
 
         report.check(f"{writer.name} -> {reader.name}  refused: {format_name} {kind} another key", run)
 
@@ -64,7 +65,7 @@ def policies(report, writer, reader, keys):
         def run(kind=kind):
             key = put(writer, plaintext_of(100), keys.keyring(kind), "V2")
             policy = "require-encrypt-require-decrypt"
-            refuses_any(reader, lambda: reader.get(key, keys.keyring(kind), "V2", policy=policy))
+            refuses_any(reader, {POLICY}, lambda: reader.get(key, keys.keyring(kind), "V2", policy=policy))
 
         report.check(f"{writer.name} -> {reader.name}  refused: V2 {kind} under require-decrypt", run)
 
@@ -127,6 +128,6 @@ def spoiled(report, writer, reader, keys, s3):
                     if new is not None:
                         metadata[field] = new(value)
                 s3.put(key, change(body) if change else body, metadata)
-                refuses_any(reader, lambda: reader.get(key, keys.keyring(kind), format_name))
+                refuses_any(reader, {UNAUTHENTIC}, lambda: reader.get(key, keys.keyring(kind), format_name))
 
             report.check(f"{writer.name} -> {reader.name}  refused: {format_name} {kind} spoiled: {title}", run)
