@@ -10,11 +10,11 @@ from refusals import POLICY, refuses_any
 OLD_MODES = [
     ("java-v1", "EncryptionOnly"),
     ("java-v1", "AuthenticatedEncryption"),
-    ("java-v1", "StrictAuthenticatedEncryption"),
-    ("java-v2", "AuthenticatedEncryption"),
     ("java-v2", "StrictAuthenticatedEncryption"),
 ]
 WRAPPING, CONTENT = "legacy_wrapping_algorithms", "legacy_unauthenticated_modes"
+# Where long objects are tried, too.
+LONG = {("kms", "metadata"), ("aes-256", "instruction file")}
 ALLOW = "require-encrypt-allow-decrypt"
 
 
@@ -35,7 +35,7 @@ def opened(report, writer, reader, keys, s3):
     switches = {name: True for name in needs(writer)}
     places = ("metadata", "instruction file")
     for kind, place, (size_name, size) in itertools.product(kinds, places, [*SIZES.items(), ("15 MB", 15_000_000)]):
-        if not readable(writer, reader, kind) or (size > 2000 and (place == "metadata") != (kind == "kms")):
+        if not readable(writer, reader, kind) or (size > 2000 and (kind, place) not in LONG):
             continue
 
         def run(kind=kind, size=size, in_file=place == "instruction file"):
@@ -89,7 +89,7 @@ def refused(report, writer, reader, keys):
 
             def run(kind=kind, place=place, more=more):
                 key = put(writer, plaintext_of(100), keys.keyring(kind), "V2", instruction_file=place)
-                refuses_any(reader, {POLICY}, lambda: reader.get(key, keys.keyring(kind), "V2", **more))
+                refuses_any(reader, POLICY, lambda: reader.get(key, keys.keyring(kind), "V2", **more))
 
             where = "instruction file" if place else "metadata"
             report.check(f"{writer.name} -> {reader.name}  refused: {kind} {where} {case}", run)
