@@ -109,22 +109,28 @@ main(["-H", "127.0.0.1", "-p", sys.argv[1]])
 """
 
 
+def emulators():
+    """The comparison with emulators, for its pins and what it does with servers. Installs those."""
+    path = workers.ROOT / "tests" / "emulators" / "run.py"
+    spec = importlib.util.spec_from_file_location("emulators", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.TARGET.mkdir(parents=True, exist_ok=True)
+    module.install()
+    return module
+
+
 @contextlib.contextmanager
 def moto():
     """The endpoint of moto, installed with the pins of the comparison with emulators."""
-    path = workers.ROOT / "tests" / "emulators" / "run.py"
-    spec = importlib.util.spec_from_file_location("emulators", path)
-    emulators = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(emulators)
-    emulators.TARGET.mkdir(parents=True, exist_ok=True)
-    emulators.install()
-    port = emulators.free_port()
+    start = emulators()
+    port = start.free_port()
     log = workers.TARGET / "moto.log"
-    command = [emulators.SCRIPTS / "python", "-c", MOTO, str(port)]
+    command = [start.SCRIPTS / "python", "-c", MOTO, str(port)]
     with open(log, "wb") as output:
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=workers.TARGET)
     try:
-        emulators.wait_until_ready(server, f"http://127.0.0.1:{port}", log)
+        start.wait_until_ready(server, f"http://127.0.0.1:{port}", log)
         yield f"http://127.0.0.1:{port}"
     finally:
         end(server)
