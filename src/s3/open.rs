@@ -126,6 +126,7 @@ impl Opened {
         UnauthenticatedRangeOpener::new(self.key, range, stored_len)
     }
 
+    #[cfg(feature = "s3")]
     pub(crate) fn into_key(self) -> ContentKey {
         self.key
     }

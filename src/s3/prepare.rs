@@ -130,6 +130,7 @@ impl Prepared {
     }
 
     /// The same, but with an instruction file.
+    #[cfg(feature = "s3")]
     pub(crate) fn with_instruction_file(self) -> Self {
         let metadata = self.metadata.located(MetadataLocation::InstructionFile);
         Self { encoded: metadata.encode(), metadata, ..self }

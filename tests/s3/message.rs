@@ -337,8 +337,15 @@ async fn the_mark_tells_people_and_listings_what_it_is() {
     let listing = s3.list_objects_v2(ListObjectsV2Input::builder().bucket(BUCKET)).await.unwrap();
     assert_eq!(listing.objects()[0].plaintext_len().unwrap(), PlaintextLen::AtMost(most));
 
+    let mut audit = s3.audit(BUCKET, "").start();
+    let audited = audit.next().await.unwrap().unwrap();
+    assert_eq!(audited.format(), Some(Format::EsdkMessage));
+    assert_eq!(audited.plaintext_len(), Some(PlaintextLen::AtMost(most)));
+    assert!(audited.error().is_none() && audited.needs().is_empty());
+
     let mut written = Vec::new();
     for confused in [
+        s3.rewrap(head("k"), &aes()).await.map(drop),
         s3.get_object(get("k")).await.map(drop),
         s3.download(get("k"), &mut written).await.map(drop),
     ] {

@@ -633,7 +633,8 @@ async fn a_copy_in_parts_that_fails_leaves_the_object_and_no_upload() {
     assert_eq!(world.faults().count(Operation::AbortMultipartUpload), 1);
     assert_eq!(Stored::of(&world, "k").await, before);
 
-    for operation in [Operation::UploadPartCopy, Operation::CompleteMultipartUpload] {
+    // Before any part is copied, and after all are.
+    for operation in [Operation::CreateMultipartUpload, Operation::CompleteMultipartUpload] {
         s3.put_object(put("k").body(bytes(11 << 20).into())).await.unwrap();
         let other = s3.clone();
         world.faults().before(operation, 1, move || async move {

@@ -10,12 +10,14 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 
 use super::call::Call;
 use super::inputs::get_of_head;
+use super::message::longest_plaintext;
 use super::rewrap::is_instruction_file;
 use super::walk::{DEFAULT_PARALLELISM, walk};
 use super::{Client, PlaintextLen};
 use crate::error::{Attempt, Error, KeyringError, ObjectError, UnwrapFailure};
 use crate::policy::CommitmentPolicy;
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::format::Format;
 use crate::s3::keyring::{Fit, S3Keyring, unwrap_data_key};
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::content_key;
@@ -128,9 +130,16 @@ impl fmt::Debug for AuditedObjects<'_> {
 pub struct ObjectAudit {
     key: String,
     stored_len: u64,
-    /// Of an object that is encrypted, how.
-    metadata: Result<Option<ContentMetadata>, Error>,
+    found: Result<Found, Error>,
     opened_by: Option<Result<String, Error>>,
+}
+
+/// How an object is encrypted.
+#[derive(Debug)]
+enum Found {
+    Message,
+    NotEncrypted,
+    Object(ContentMetadata),
 }
 
 impl ObjectAudit {
@@ -144,15 +153,33 @@ impl ObjectAudit {
         self.stored_len
     }
 
+    /// In which format it is encrypted; `None` if it is not, or there is an [`error`](Self::error). Of messages a mark
+    /// in the metadata tells, which nothing authenticates.
+    pub fn format(&self) -> Option<Format> {
+        match &self.found {
+            Ok(Found::Message) => Some(Format::EsdkMessage),
+            Ok(Found::Object(_)) => Some(Format::Object),
+            Ok(Found::NotEncrypted) | Err(_) => None,
+        }
+    }
+
     /// How it is encrypted: format version, suite, wrapping algorithm, where the wrapped data key is, and what is
-    /// stored beside it. `None` if it is not encrypted, or there is an [`error`](Self::error).
+    /// stored beside it. `None` if it is not encrypted, if its body says it ([`Format::EsdkMessage`]), or there is an
+    /// [`error`](Self::error).
     pub fn content_metadata(&self) -> Option<&ContentMetadata> {
-        self.metadata.as_ref().ok().and_then(Option::as_ref)
+        match &self.found {
+            Ok(Found::Object(metadata)) => Some(metadata),
+            _ => None,
+        }
     }
 
     /// Length of its plaintext in bytes, if it is encrypted.
     pub fn plaintext_len(&self) -> Option<PlaintextLen> {
-        Some(PlaintextLen::of(self.content_metadata()?, self.stored_len))
+        match &self.found {
+            Ok(Found::Object(metadata)) => Some(PlaintextLen::of(metadata, self.stored_len)),
+            Ok(Found::Message) => Some(PlaintextLen::AtMost(longest_plaintext(self.stored_len))),
+            Ok(Found::NotEncrypted) | Err(_) => None,
+        }
     }
 
     /// The description of the keyring that opens it, with [`try_keys`](Audit::try_keys) only. Also `None` where
@@ -166,15 +193,15 @@ impl ObjectAudit {
 
     /// What is wrong with it: its metadata is not as a format has it, or it could not be asked about.
     pub fn error(&self) -> Option<&Error> {
-        self.metadata.as_ref().err()
+        self.found.as_ref().err()
     }
 
     /// What it needs to be up to date; nothing is known to be needed where there is an [`error`](Self::error).
     pub fn needs(&self) -> Vec<Need> {
-        match &self.metadata {
-            Ok(Some(metadata)) => Need::of(metadata),
-            Ok(None) => vec![Need::Encryption],
-            Err(_) => Vec::new(),
+        match &self.found {
+            Ok(Found::Object(metadata)) => Need::of(metadata),
+            Ok(Found::NotEncrypted) => vec![Need::Encryption],
+            Ok(Found::Message) | Err(_) => Vec::new(),
         }
     }
 }
@@ -242,26 +269,23 @@ impl Auditor<'_> {
     async fn audit(&self, object: Object) -> Option<ObjectAudit> {
         let listed_len = object.size.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let key = object.key.unwrap_or_default();
-        let (metadata, stored_len) = match self.metadata(&key).await {
-            Ok((metadata, stored_len)) => (Ok(metadata?), stored_len.unwrap_or(listed_len)),
+        let (found, stored_len) = match self.look(&key).await {
+            Ok((found, stored_len)) => (Ok(found?), stored_len.unwrap_or(listed_len)),
             Err(error) => (Err(error), listed_len),
         };
-        let opened_by = match &metadata {
-            Ok(Some(metadata))
+        let opened_by = match &found {
+            Ok(Found::Object(metadata))
                 if self.try_keys && metadata.wrapping_algorithm().authenticates() =>
             {
                 Some(opened_by(&*self.client.keyring, metadata).await)
             }
             _ => None,
         };
-        Some(ObjectAudit { key, stored_len, metadata, opened_by })
+        Some(ObjectAudit { key, stored_len, found, opened_by })
     }
 
-    /// Outside `None` for an instruction file, inside for what is not encrypted; and how long it is.
-    async fn metadata(
-        &self,
-        key: &str,
-    ) -> Result<(Option<Option<ContentMetadata>>, Option<u64>), Error> {
+    /// `None` for an instruction file; and how long it is.
+    async fn look(&self, key: &str) -> Result<(Option<Found>, Option<u64>), Error> {
         let call = Call { operation: "HeadObject", bucket: &self.bucket, key };
         let input = HeadObjectInputBuilder::default().bucket(call.bucket).key(call.key);
         let beside = get_of_head(&input);
@@ -274,11 +298,13 @@ impl Auditor<'_> {
         }
         let metadata =
             self.client.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await;
-        match metadata {
-            Ok(metadata) => Ok((Some(Some(metadata)), stored_len)),
-            Err(Error::Object(ObjectError::NotEncrypted { .. })) => Ok((Some(None), stored_len)),
-            Err(error) => Err(error),
-        }
+        let found = match metadata {
+            Ok(metadata) => Found::Object(metadata),
+            Err(Error::Object(ObjectError::EsdkMessage)) => Found::Message,
+            Err(Error::Object(ObjectError::NotEncrypted { .. })) => Found::NotEncrypted,
+            Err(error) => return Err(error),
+        };
+        Ok((Some(found), stored_len))
     }
 }
 

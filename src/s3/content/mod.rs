@@ -4,11 +4,14 @@ mod key;
 mod open;
 mod range;
 mod seal;
+#[cfg(any(feature = "s3", test))]
+mod stored;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use key::ContentKey;
-pub(crate) use open::StoredOpener;
 pub use open::{BufferedOpener, UnauthenticatedOpener};
 pub use range::{ByteRange, ByteSpan, UnauthenticatedRangeOpener};
 pub use seal::{PartSealer, PartTicket, SealedPart, Sealer};
+#[cfg(any(feature = "s3", test))]
+pub(crate) use stored::StoredOpener;

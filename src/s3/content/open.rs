@@ -189,67 +189,15 @@ impl Opening {
     }
 }
 
-/// Verifies ciphertext that is stored meanwhile, so that it is decrypted only when all of it is authentic.
-///
-/// CBC authenticates nothing, so of that it verifies nothing.
-pub(crate) struct StoredOpener {
-    cipher: ContentCipher,
-    /// None after a failure.
-    verified: Option<PieceHash>,
-    held: HeldBack,
-}
-
-impl StoredOpener {
-    pub(crate) fn new(key: ContentKey) -> Self {
-        let held = HeldBack::new(&key.0);
-        Self { cipher: key.0, verified: Some(PieceHash::empty()), held }
-    }
-
-    /// Takes the next piece of the body, of any size.
-    ///
-    /// # Errors
-    /// As [`UnauthenticatedOpener::update`].
-    pub(crate) fn verify(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
-        let mut all = self.verified.take().ok_or(ApiMisuse::Poisoned)?;
-        if let ContentCipher::Gcm(gcm) = &self.cipher {
-            let mut blocks = Vec::new();
-            // A piece may be as large as memory allows, so it is not copied as a whole.
-            for chunk in ciphertext.chunks(CHUNK_LEN) {
-                blocks.clear();
-                self.held.pass(chunk, &mut blocks);
-                check_len(&all, &blocks)?;
-                let piece = gcm.hash_piece(all.len(), &blocks).map_err(|_| unopened())?;
-                all = gcm.join(all, piece).map_err(|_| unopened())?;
-            }
-        }
-        self.verified = Some(all);
-        Ok(())
-    }
-
-    /// Verifies the tag. What this gives is to be fed with the same ciphertext from the beginning; it verifies
-    /// that once more, so that what was changed where it is stored does not go unnoticed.
-    ///
-    /// # Errors
-    /// [`Error::Unauthentic`] if the body was changed, cut or extended, or the key is wrong.
-    pub(crate) fn verified(self) -> Result<UnauthenticatedOpener, Error> {
-        let Self { cipher, verified, held } = self;
-        let before = verified.ok_or(ApiMisuse::Poisoned)?;
-        if let ContentCipher::Gcm(gcm) = &cipher {
-            authentic_len(gcm, before, &held.bytes).ok_or_else(unauthentic)?;
-        }
-        Ok(UnauthenticatedOpener::new(ContentKey(cipher)))
-    }
-}
-
 /// What may be the tag or the last block, and what is before it of a block that is not whole yet.
-struct HeldBack {
-    bytes: Vec<u8>,
+pub(super) struct HeldBack {
+    pub(super) bytes: Vec<u8>,
     /// How many bytes at the end are not for `pass`.
     end_len: usize,
 }
 
 impl HeldBack {
-    fn new(cipher: &ContentCipher) -> Self {
+    pub(super) fn new(cipher: &ContentCipher) -> Self {
         let end_len = match cipher {
             // That there is one more byte tells that a block is not the last.
             ContentCipher::Cbc(..) => 1,
@@ -259,7 +207,7 @@ impl HeldBack {
     }
 
     /// Takes the next piece of the body, and appends all whole blocks to `out` that are not at the end.
-    fn pass(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn pass(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let ready = self.bytes.len().saturating_add(piece.len()).saturating_sub(self.end_len);
         let whole = ready - ready % BLOCK_LEN;
         let held = whole.min(self.bytes.len());
@@ -288,7 +236,7 @@ fn open_authentic(gcm: &GcmStream, before: PieceHash, rest: &mut [u8]) -> Option
 }
 
 /// How much is before the tag, if all of the body was authentic.
-fn authentic_len(gcm: &GcmStream, before: PieceHash, rest: &[u8]) -> Option<usize> {
+pub(super) fn authentic_len(gcm: &GcmStream, before: PieceHash, rest: &[u8]) -> Option<usize> {
     let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>()?;
     let piece = gcm.hash_piece(before.len(), ciphertext).ok()?;
     gcm.verify(&gcm.join(before, piece).ok()?, tag).ok()?;
@@ -305,12 +253,6 @@ impl fmt::Debug for BufferedOpener {
     }
 }
 
-impl fmt::Debug for StoredOpener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredOpener").field("verified", &self.verified).finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for UnauthenticatedOpener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnauthenticatedOpener")
@@ -319,7 +261,7 @@ impl fmt::Debug for UnauthenticatedOpener {
     }
 }
 
-fn check_len(before: &PieceHash, piece: &[u8]) -> Result<(), Error> {
+pub(super) fn check_len(before: &PieceHash, piece: &[u8]) -> Result<(), Error> {
     match before.len().checked_add(to_u64(piece.len())) {
         Some(len) if len <= MAX_GCM_CONTENT_LEN => Ok(()),
         _ => Err(ObjectError::ContentTooLong { limit: MAX_GCM_CONTENT_LEN }.into()),
@@ -327,20 +269,18 @@ fn check_len(before: &PieceHash, piece: &[u8]) -> Result<(), Error> {
 }
 
 /// One error for whatever is wrong, so that it tells an attacker nothing more.
-fn unauthentic() -> Error {
+pub(super) fn unauthentic() -> Error {
     Error::Unauthentic(Stage::Body)
 }
 
-fn unopened() -> Error {
+pub(super) fn unopened() -> Error {
     Error::Backend("decrypt the content")
 }
-
-/// Bytes of a piece that are copied at once.
-const CHUNK_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::content::StoredOpener;
     use crate::s3::suite::ContentSuite;
     use crate::secret::DataKey;
 

@@ -140,6 +140,7 @@ impl ByteSpan {
     }
 
     /// Leaves only these bytes of the plaintext of an object.
+    #[cfg(any(feature = "s3", test))]
     pub(crate) fn slice(&self, mut plaintext: Vec<u8>) -> Vec<u8> {
         let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         let end = index(self.end).min(plaintext.len());

@@ -143,3 +143,28 @@ impl<K: S3Keyring + ?Sized> S3Keyring for Arc<K> {
         (**self).members()
     }
 }
+
+impl<K: S3Keyring + ?Sized> S3Keyring for &K {
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
+        (**self).wrap(request)
+    }
+
+    fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
+        (**self).fit(wrapped)
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+        (**self).unwrap(request)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        (**self).members()
+    }
+}

@@ -74,6 +74,7 @@ impl ContentMetadata {
     }
 
     /// The same, stored somewhere else.
+    #[cfg(feature = "s3")]
     pub(crate) fn located(self, location: MetadataLocation) -> Self {
         Self { location, ..self }
     }

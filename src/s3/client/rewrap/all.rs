@@ -27,13 +27,13 @@ impl Client {
         &'a self,
         bucket: impl Into<String>,
         prefix: impl Into<String>,
-        to: &'a dyn S3Keyring,
+        to: impl S3Keyring + 'a,
     ) -> RewrapAll<'a> {
         RewrapAll {
             client: self,
             bucket: bucket.into(),
             prefix: prefix.into(),
-            to,
+            to: Box::new(to),
             start_after: None,
             parallelism: DEFAULT_PARALLELISM,
             settings: Settings::default(),
@@ -46,7 +46,7 @@ impl Client {
 /// ```no_run
 /// use waxseal::s3::{Client, S3Keyring};
 ///
-/// # async fn run(client: Client, new_keyring: &dyn S3Keyring) -> Result<(), waxseal::Error> {
+/// # async fn run(client: Client, new_keyring: impl S3Keyring) -> Result<(), waxseal::Error> {
 /// let mut results = client.rewrap_all("bucket", "2026/", new_keyring).parallelism(16).start();
 /// while let Some(result) = results.next().await {
 ///     let result = result?;
@@ -64,7 +64,7 @@ pub struct RewrapAll<'a> {
     client: &'a Client,
     bucket: String,
     prefix: String,
-    to: &'a dyn S3Keyring,
+    to: Box<dyn S3Keyring + 'a>,
     start_after: Option<String>,
     parallelism: usize,
     settings: Settings,
@@ -164,7 +164,7 @@ impl RewrapResult {
 struct All<'a> {
     client: &'a Client,
     bucket: String,
-    to: &'a dyn S3Keyring,
+    to: Box<dyn S3Keyring + 'a>,
     settings: Settings,
 }
 
@@ -185,6 +185,6 @@ impl All<'_> {
         if is_instruction_file(key, head.metadata.as_ref()) {
             return Ok(None);
         }
-        OneObject { client, call, to: *to, settings }.rewrap(input, head).await.map(Some)
+        OneObject { client, call, to: &**to, settings }.rewrap(input, head).await.map(Some)
     }
 }

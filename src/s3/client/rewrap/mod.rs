@@ -64,9 +64,9 @@ impl Client {
     pub fn rewrap<'a>(
         &'a self,
         input: HeadObjectInputBuilder,
-        to: &'a dyn S3Keyring,
+        to: impl S3Keyring + 'a,
     ) -> Rewrap<'a> {
-        Rewrap { client: self, input, to, settings: Settings::default() }
+        Rewrap { client: self, input, to: Box::new(to), settings: Settings::default() }
     }
 }
 
@@ -76,7 +76,7 @@ impl Client {
 /// use aws_sdk_s3::operation::head_object::HeadObjectInput;
 /// use waxseal::s3::{Client, S3Keyring};
 ///
-/// # async fn run(client: Client, new_keyring: &dyn S3Keyring) -> Result<(), waxseal::Error> {
+/// # async fn run(client: Client, new_keyring: impl S3Keyring) -> Result<(), waxseal::Error> {
 /// let input = HeadObjectInput::builder().bucket("b").key("k");
 /// let rewrapped = client.rewrap(input, new_keyring).context([("tenant", "42")]).enforce_rotation().await?;
 /// assert!(rewrapped.is_verified());
@@ -88,7 +88,7 @@ impl Client {
 pub struct Rewrap<'a> {
     client: &'a Client,
     input: HeadObjectInputBuilder,
-    to: &'a dyn S3Keyring,
+    to: Box<dyn S3Keyring + 'a>,
     settings: Settings,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Rewrap<'a> {
             let why = "it is an instruction file: rewrap the object that it belongs to";
             return Err(ObjectError::NotRewrappable { why }.into());
         }
-        OneObject { client, call, to, settings: &settings }.rewrap(input, head).await
+        OneObject { client, call, to: &*to, settings: &settings }.rewrap(input, head).await
     }
 }
 

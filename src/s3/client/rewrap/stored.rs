@@ -11,6 +11,7 @@ use crate::error::{ApiMisuse, Error, ObjectError, S3Failure};
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::client::call::Call;
 use crate::s3::client::inputs::get_of_head;
+use crate::s3::client::message::is_marked;
 use crate::s3::client::{Client, InstructionFiles};
 use crate::s3::metadata::{
     ContentMetadata, EncodedMetadata, Metadata, MetadataLocation, is_encryption_key,
@@ -46,6 +47,9 @@ impl Stored {
         let partial = match Metadata::read(head.metadata.iter().flatten())? {
             Metadata::Complete(metadata) => {
                 return Ok(Self { input, head, metadata, file: None });
+            }
+            Metadata::InInstructionFile(_) if is_marked(head.metadata.as_ref()) => {
+                return Err(ObjectError::EsdkMessage.into());
             }
             Metadata::InInstructionFile(partial) => partial,
         };
