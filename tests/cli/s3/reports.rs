@@ -131,3 +131,18 @@ fn inspecting_tells_of_raw_keys_and_instruction_files() {
     world.run(&["inspect", "s3://bkt/plain"]).refuses(3, "not encrypted");
     world.run(&["inspect", "s3://bkt/none", "--json"]).refuses(1, "no such object");
 }
+
+#[test]
+fn a_message_is_told_to_be_one() {
+    let world = World::new();
+    let message = crate::message(b"hello", crate::UNSIGNED, &[]);
+    world.put_raw("k", &message, &[("waxseal-format", "esdk-message")]);
+    let text = String::from_utf8(world.run(&["inspect", "s3://bkt/k"]).ok()).unwrap();
+    assert!(text.contains("format: esdk-message\n"), "{text}");
+    assert!(!text.contains("suite"), "{text}");
+    let json: Value =
+        serde_json::from_slice(&world.run(&["inspect", "s3://bkt/k", "--json"]).ok()).unwrap();
+    assert_eq!((&json["format"], &json["suite"]), (&json!("esdk-message"), &Value::Null));
+    let done = world.get("s3://bkt/k", &[]).fails(3, "a message of the AWS Encryption SDK");
+    assert!(done.stderr.contains("waxseal decrypt"), "{}", done.stderr);
+}
