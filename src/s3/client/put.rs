@@ -29,6 +29,9 @@ impl Client {
     /// A body that is in memory may be sent again when a request fails, as the SDK is set to; one that comes from
     /// a stream or a file is sent once.
     ///
+    /// An instruction file, where one is asked for, is stored after the object. If that fails, the error says so, the
+    /// object is there, and nothing opens it: put it again.
+    ///
     /// # Errors
     /// [`Error::ApiMisuse`] for inputs that cannot be, [`Error::Keyring`] if the data key cannot be wrapped,
     /// [`ObjectError::MetadataTooLong`] before anything is sent, [`Error::S3`] if S3 does not take it.

@@ -27,6 +27,8 @@ impl Client {
     /// Encrypts all that a reader gives, and uploads it: in one request if it is short, otherwise in parts, several
     /// of them at once.
     ///
+    /// An instruction file is stored after the object, as [`put_object`](Self::put_object) does.
+    ///
     /// At most `parallelism` parts are in memory at any time. If anything fails, the parts that S3 has are given
     /// up; if the call is dropped, that is tried in the background.
     ///
