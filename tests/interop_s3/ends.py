@@ -1,9 +1,10 @@
 """Who writes and reads objects in these checks.
 
 A job of a program has "op" (put, get, reencrypt), "bucket", "key", "keyring" (as `Keys.keyring` in world.py makes it),
-"policy", "context", and what it needs of "body" and "out" (files), "instruction_file", "suffix", "multipart" ("parts": one
-call each; "whole": the client divides), "part_size", "range" (as in HTTP), "legacy_wrapping_algorithms",
-"legacy_unauthenticated_modes", "to" (a keyring), "seconds" (until it is given up).
+"policy", "context", and what it needs of "body" and "out" (files), "instruction_file", "suffix", "multipart" ("parts":
+one call each; "whole": the client divides), "part_size", "range" (as in HTTP), "legacy_wrapping_algorithms",
+"legacy_unauthenticated_modes", "to" (a keyring), "seconds" (until it is given up). For Java, "client" is which of its
+clients ("java" is version 4), and "mode" the crypto mode of an old one.
 """
 
 import itertools
@@ -18,12 +19,13 @@ from world import BUCKET
 
 FORMATS = {"V3": "require-encrypt-require-decrypt", "V2": "forbid-encrypt-allow-decrypt"}
 PART_SIZE = 5 * 1024 * 1024
+EVERYTHING = {"kms", "aes", "rsa", "multipart", "instruction", "range", "unicode"}
 # Errors that are no answer to an object.
 NO_REFUSALS = {workers.DIED, "no answer in time"}
 
 
 class End:
-    """What it can: the keys, and "multipart", "instruction" (to write one), "range", "unicode", "suffix"."""
+    """What it can: the keys, and "multipart", "instruction" (to write one), "range", "unicode"."""
 
     def __init__(self, name, folder, can, writes=frozenset(FORMATS)):
         self.name, self.folder, self.can, self.writes = name, folder, can, writes
@@ -91,7 +93,7 @@ class Waxseal(End):
     """The command line. Endpoints come from the environment."""
 
     def __init__(self, binary, folder):
-        super().__init__("waxseal", folder, {"kms", "aes", "rsa", "multipart", "instruction", "range", "unicode", "suffix"})
+        super().__init__("waxseal", folder, EVERYTHING)
         self.binary = binary
 
     def run(self, verb, *arguments):
@@ -128,8 +130,9 @@ class Waxseal(End):
                 arguments.append(f"--{name.replace('_', '-')}")
         self.run("get", *arguments)
 
-    def rewrap(self, key, keyring, to, _format_name, suffix=None):
+    def rewrap(self, key, keyring, to, format_name, suffix=None):
         arguments = [address(key), *key_arguments(keyring), "--to", *key_arguments(to)[1:]]
+        arguments += ["--commitment-policy", FORMATS[format_name]]
         if suffix:
             arguments += ["--instruction-file-suffix", suffix]
         self.run("rewrap", *arguments)
