@@ -162,6 +162,8 @@ impl Failure for UnwrapFailure {
             Self::Kms(error) => error.kind(),
             Self::NoPrivateKey => "no private key",
             Self::Other(_) => "service",
+            #[cfg(feature = "s3-format")]
+            Self::Several(_) => "several",
             Self::Unable(_) => "unable",
             Self::Unauthentic => "unauthentic",
             Self::WrongLen { .. } => "wrong length",

@@ -89,12 +89,12 @@ pub use context::EncryptionContext;
 pub use crypto::{EcdhCurve, RsaPadding};
 pub use decrypt::{AuthenticHeader, Decryptor, FooterVerifier, OpenFrames, Verified};
 pub use encrypt::{Encryptor, EncryptorBuilder, FooterSigner, Progress, SealFrames, encryptor};
+#[cfg(feature = "s3-format")]
+pub use error::ObjectError;
 pub use error::{
     ApiMisuse, Attempt, ContextError, Error, InvalidMessage, IoFailure, KeyringError, Malformed,
     PolicyError, Stage, UnwrapFailure, ValueError,
 };
-#[cfg(feature = "s3-format")]
-pub use error::ObjectError;
 pub use frames::{FrameOpener, FrameSealer};
 pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, inspect_reader};
 #[doc(hidden)]

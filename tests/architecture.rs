@@ -36,9 +36,13 @@ const LEVELS: &[(&str, u8)] = &[
 /// A word that only some modules may hold, and why.
 const ONLY: &[(&str, &[&str])] = &[
     ("std::io", &["io", "error", "api", "s3", "bin"]),
-    ("tokio::io::", &["io", "s3"]),
+    ("tokio::io::", &["io", "s3", "bin"]),
     ("aws_lc_rs", &["crypto"]),
     ("aes_gcm::", &["crypto"]),
+    ("aes_kw::", &["crypto"]),
+    ("cbc::", &["crypto"]),
+    ("ctr::", &["crypto"]),
+    ("ghash::", &["crypto"]),
     ("p384::", &["crypto"]),
     ("p256::", &["crypto"]),
     ("p521::", &["crypto"]),
@@ -49,14 +53,14 @@ const ONLY: &[(&str, &[&str])] = &[
     ("getrandom", &["crypto"]),
     ("aws_sdk", &["keyring", "s3", "testing", "bin"]),
     ("aws_config", &["keyring", "bin"]),
-    ("aws_credential_types", &["keyring"]),
+    ("aws_credential_types", &["keyring", "s3"]),
     ("aws_smithy", &["s3", "testing"]),
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),
     ("futures_util", &["caching", "s3"]),
     ("std::thread", &["bin"]),
-    ("std::fs", &["bin"]),
+    ("std::fs", &["s3", "bin"]),
 ];
 
 #[test]

@@ -133,11 +133,15 @@ fn tests() -> BTreeSet<String> {
 
 /// Ids and changes of the test vectors.
 fn vectors() -> BTreeSet<String> {
-    let manifest = read(&root().join("tests/vectors/manifest.json"));
-    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("manifest.json");
-    let cases = manifest["cases"].as_array().expect("an array of cases");
-    let names = cases.iter().flat_map(|case| [&case["id"], &case["mutation"]]);
-    names.filter_map(|name| name.as_str()).map(str::to_owned).collect()
+    let mut names = BTreeSet::new();
+    for folder in ["tests/vectors", "tests/vectors_s3"] {
+        let manifest = read(&root().join(folder).join("manifest.json"));
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("manifest.json");
+        let cases = manifest["cases"].as_array().expect("an array of cases");
+        let of_case = cases.iter().flat_map(|case| [&case["id"], &case["mutation"]]);
+        names.extend(of_case.filter_map(|name| name.as_str()).map(str::to_owned));
+    }
+    names
 }
 
 fn collect(folder: &Path, sources: &mut Vec<String>) {

@@ -1,5 +1,7 @@
 //! The backend on AWS-LC.
 
+#[cfg(feature = "s3-format")]
+mod aes;
 mod ecdh;
 
 use std::fmt;
@@ -19,6 +21,8 @@ use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair, ParsedPublicKey};
 use aws_lc_rs::{digest, hkdf as lc_hkdf};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "s3-format")]
+pub(crate) use aes::{CbcKey, CtrKey};
 pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
 use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, redacted, rsa_der};

@@ -13,11 +13,22 @@ use std::fmt;
 #[cfg(any(feature = "aws-lc-rs", feature = "fips"))]
 mod aws_lc;
 mod ec_der;
+#[cfg(feature = "s3-format")]
+mod gcm_stream;
+#[cfg(feature = "s3-format")]
+pub(crate) mod legacy;
 mod pem;
+#[cfg(feature = "s3-format")]
+mod pkcs7;
 mod rsa_der;
 // With both backends on, this one is compiled for the tests that compare them.
 #[cfg(all(feature = "rustcrypto", any(test, not(any(feature = "aws-lc-rs", feature = "fips")))))]
 mod rust_crypto;
+#[cfg(any(
+    feature = "s3-format",
+    all(feature = "rustcrypto", any(test, not(any(feature = "aws-lc-rs", feature = "fips"))))
+))]
+mod system_rng;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +37,16 @@ use aws_lc as backend;
 #[cfg(all(feature = "rustcrypto", not(any(feature = "aws-lc-rs", feature = "fips"))))]
 use rust_crypto as backend;
 
+#[cfg(feature = "s3-format")]
+pub(crate) use backend::CbcKey;
+#[cfg(feature = "s3-format")]
+use backend::CtrKey;
 pub(crate) use backend::{
     EcdhPrivateKey, EcdhPublicKey, GcmKey, Hasher, Prk, RsaPrivateKey, RsaPublicKey, SigningKey,
     VerifyingKey,
 };
+#[cfg(feature = "s3-format")]
+pub(crate) use gcm_stream::{GcmStream, PieceHash};
 pub(crate) use pem::{
     PemError, ecdh_private_key_from_pem, ecdh_private_key_to_pem, ecdh_public_key_from_der,
     ecdh_public_key_from_pem, ecdh_public_key_to_pem, rsa_private_key_from_pem,
@@ -208,3 +225,6 @@ fn redacted(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
 pub(crate) const IV_LEN: usize = 12;
 /// The length of a GCM authentication tag.
 pub(crate) const TAG_LEN: usize = 16;
+/// The length of a block of AES, in bytes.
+#[cfg(feature = "s3-format")]
+pub(crate) const BLOCK_LEN: usize = 16;

@@ -1,5 +1,7 @@
 //! The backend on the RustCrypto crates: no C, no assembly to build.
 
+#[cfg(feature = "s3-format")]
+mod aes;
 mod ecdh;
 
 use std::fmt;
@@ -13,7 +15,7 @@ use hmac::{Hmac, Mac};
 use p256::elliptic_curve::Generate;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey, EncodePublicKey, PrivateKeyInfoRef};
-use rsa::rand_core::{TryCryptoRng, TryRng, UnwrapErr};
+use rsa::rand_core::UnwrapErr;
 use rsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 use rsa::traits::{PaddingScheme, PublicKeyParts};
 use rsa::{Oaep, Pkcs1v15Encrypt};
@@ -21,8 +23,11 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
+#[cfg(feature = "s3-format")]
+pub(crate) use aes::{CbcKey, CtrKey};
 pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
+use super::system_rng::SystemRng;
 use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, random, redacted, rsa_der};
 
 /// An AES-GCM key whose key schedule is ready.
@@ -473,31 +478,6 @@ impl fmt::Debug for RsaPrivateKey {
         redacted(f, "RsaPrivateKey")
     }
 }
-
-/// [`random`] as the generator that these crates ask for.
-struct SystemRng;
-
-impl TryRng for SystemRng {
-    type Error = CryptoError;
-
-    fn try_next_u32(&mut self) -> Result<u32, CryptoError> {
-        let mut bytes = [0; 4];
-        random(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, CryptoError> {
-        let mut bytes = [0; 8];
-        random(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), CryptoError> {
-        random(out)
-    }
-}
-
-impl TryCryptoRng for SystemRng {}
 
 fn opaque<E>(_: E) -> CryptoError {
     CryptoError

@@ -19,6 +19,19 @@ pub enum KeyringError {
         /// Names of the encrypted data keys in the message, in order.
         offered: Vec<String>,
     },
+    /// The data key of an object in Amazon S3 could not be unwrapped: every attempt, and what it asks for.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "no keyring opens the object: {}; its data key is wrapped with {asks_for}",
+        Attempts(attempts)
+    )]
+    #[non_exhaustive]
+    Object {
+        /// What was tried, and where no keyring fits, that.
+        attempts: Vec<Attempt>,
+        /// The wrapping algorithm, and how the raw key is described.
+        asks_for: String,
+    },
     /// AWS KMS did not make or wrap the data key.
     #[cfg(feature = "kms")]
     #[error("the {keyring} could not wrap the data key: {failure}")]
@@ -80,7 +93,7 @@ impl KeyringError {
 pub struct Attempt {
     /// The keyring's description.
     pub keyring: String,
-    /// Which encrypted data key, counted from 0 in the order of the message.
+    /// Which encrypted data key, counted from 0 in the order of the message. An object in Amazon S3 has one.
     pub index: usize,
     /// Why it failed.
     pub failure: UnwrapFailure,
@@ -110,6 +123,10 @@ pub enum UnwrapFailure {
     /// A service or device behind the keyring failed.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+    /// Each of several keyrings failed to unwrap the data key of an object.
+    #[cfg(feature = "s3-format")]
+    #[error("{}", Attempts(.0))]
+    Several(Vec<Attempt>),
     /// The keyring, as it was set up, cannot open such a one.
     #[error("{0}")]
     Unable(String),
@@ -145,6 +162,22 @@ impl From<KmsError> for UnwrapFailure {
 impl From<ContextError> for UnwrapFailure {
     fn from(error: ContextError) -> Self {
         Self::Other(error.into())
+    }
+}
+
+/// An object has one wrapped data key, so that only the keyrings need names.
+#[cfg(feature = "s3-format")]
+struct Attempts<'a>(&'a [Attempt]);
+
+#[cfg(feature = "s3-format")]
+impl fmt::Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Attempt { keyring, index: _, failure }) in self.0.iter().take(MAX_NAMES).enumerate()
+        {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{keyring}: {failure}")?;
+        }
+        more(f, self.0.len())
     }
 }
 

@@ -226,6 +226,15 @@ pub enum ApiMisuse {
         /// The key.
         key: String,
     },
+    /// A key of metadata, or of an encryption context, that the S3 encryption client keeps for itself.
+    #[cfg(feature = "s3-format")]
+    #[error("the {what} key `{}` is reserved for the S3 encryption client", Excerpt(.key.as_bytes()))]
+    ReservedObjectKey {
+        /// "metadata" or "encryption context".
+        what: &'static str,
+        /// The key.
+        key: String,
+    },
     /// A setting cannot be had.
     #[error("the {what} is unusable: {why}")]
     Setting {

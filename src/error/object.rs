@@ -14,6 +14,11 @@ pub enum ObjectError {
         /// The bound in bytes: 2^36 - 32 for AES-GCM.
         limit: u64,
     },
+    /// The object is marked as one of another format.
+    #[error(
+        "the object is marked as a message of the AWS Encryption SDK: choose `Format::EsdkMessage` to read it"
+    )]
+    EsdkMessage,
     /// The instruction file is not what it should be.
     #[error("the instruction file {fault}")]
     InstructionFile {
@@ -30,8 +35,8 @@ pub enum ObjectError {
     },
     /// S3 stores at most 2048 bytes of metadata with an object.
     #[error(
-        "the object would have {found} bytes of metadata, more than the {limit} that S3 stores; \
-         an instruction file can take {movable} of them"
+        "the object would have {found} bytes of metadata, more than the {limit} that S3 stores{}",
+        movable_part(*.movable)
     )]
     MetadataTooLong {
         /// Keys and values together, in bytes.
@@ -49,6 +54,18 @@ pub enum ObjectError {
         /// A key of another.
         second: &'static str,
     },
+    /// Something was written, and something else is stored: another request was there, or the store is at fault.
+    #[cfg(feature = "s3")]
+    #[error(
+        "what is stored is not what was written; it was {}, and is {} now", .before.escape_debug(),
+        .now.escape_debug()
+    )]
+    NotAsWritten {
+        /// What was stored before, in full: with it the object can be put right.
+        before: String,
+        /// What is stored now.
+        now: String,
+    },
     /// There is nothing that says how the object is encrypted.
     #[error(
         "the object is not encrypted, or its metadata was lost: it has no metadata of the S3 encryption \
@@ -58,6 +75,13 @@ pub enum ObjectError {
         /// The instruction file that was looked for, if one was.
         instruction_file: Option<String>,
     },
+    /// The data key cannot be wrapped anew without knowing that it is the right one.
+    #[cfg(feature = "s3")]
+    #[error("the object cannot be rewrapped: {why}")]
+    NotRewrappable {
+        /// Why not.
+        why: &'static str,
+    },
     /// A range that is not satisfiable: S3 answers these with status 416.
     #[error("the range {range} is not satisfiable: the object has {len} bytes of plaintext")]
     Range {
@@ -66,6 +90,13 @@ pub enum ObjectError {
         /// Length of the plaintext in bytes.
         len: u64,
     },
+}
+
+fn movable_part(movable: usize) -> String {
+    match movable {
+        0 => String::new(),
+        _ => format!("; an instruction file can take {movable} of them"),
+    }
 }
 
 fn looked_for(instruction_file: Option<&str>) -> String {

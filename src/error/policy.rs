@@ -7,6 +7,13 @@ use super::excerpt::{Excerpt, Names};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
+    /// An object has a longer body than may be held until all of it is authenticated.
+    #[cfg(feature = "s3-format")]
+    #[error("the object is longer than `buffer_limit` = {limit} bytes")]
+    BufferLimit {
+        /// The limit in bytes of ciphertext, with its tag.
+        limit: u64,
+    },
     /// The commitment policy forbids this suite.
     #[error("commitment policy {policy} does not allow to {action} with suite {suite}")]
     Commitment {
@@ -89,6 +96,33 @@ pub enum PolicyError {
         /// The wrapping algorithm.
         algorithm: &'static str,
     },
+    /// A range was asked for of content that can only be read whole.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the content is encrypted with {suite}, of which no range is read; ask for the whole object"
+    )]
+    RangeOfLegacyContent {
+        /// The suite.
+        suite: &'static str,
+    },
+    /// The client's own keyring opens what was wrapped for another.
+    #[cfg(feature = "s3")]
+    #[error("`enforce_rotation` refuses: {keyring} still opens what is wrapped anew")]
+    Rotation {
+        /// The keyring's description.
+        keyring: String,
+    },
+    /// A range was asked for of a message that is signed.
+    #[cfg(feature = "s3-format")]
+    #[error(
+        "the message is signed, and only its end says who wrote it, so that no range is read; ask for the whole \
+         object, or write it with a suite that does not sign"
+    )]
+    RangeOfSignedMessage,
+    /// A range was asked for of a message that has no frames.
+    #[cfg(feature = "s3-format")]
+    #[error("the message has no frames, so that no range is read; ask for the whole object")]
+    RangeOfUnframedMessage,
     /// The message is signed, and signed messages may not be streamed.
     #[error(
         "the message is signed, and `signed_streaming` refuses to release what is not verified to the end"

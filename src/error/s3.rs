@@ -68,7 +68,8 @@ impl S3Error {
 
 impl fmt::Display for S3Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FailedS3Call { operation, on, failure, status: _, said, request_id, source: _ } = &*self.0;
+        let FailedS3Call { operation, on, failure, status: _, said, request_id, source: _ } =
+            &*self.0;
         write!(f, "S3 {operation} of `{}` failed: {failure}", Excerpt(on.as_bytes()))?;
         match (said, request_id) {
             (Some(said), Some(id)) => {
@@ -95,7 +96,9 @@ impl std::error::Error for S3Error {
 #[non_exhaustive]
 pub enum S3Failure {
     /// These credentials may not do it.
-    #[error("access is denied: the credentials need `{action}` on it, from an IAM policy or the bucket policy")]
+    #[error(
+        "access is denied: the credentials need `{action}` on it, from an IAM policy or the bucket policy"
+    )]
     AccessDenied {
         /// The IAM action, such as `s3:GetObject`.
         action: String,

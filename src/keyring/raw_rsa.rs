@@ -18,7 +18,7 @@ use crate::secret::{DataKey, SecretText};
 /// # Ok::<(), waxseal::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct RsaPublicKey(pub(super) crypto::RsaPublicKey);
+pub struct RsaPublicKey(pub(crate) crypto::RsaPublicKey);
 
 impl RsaPublicKey {
     /// Reads PEM: SPKI (`PUBLIC KEY`) or PKCS#1 (`RSA PUBLIC KEY`).
@@ -48,7 +48,7 @@ impl RsaPublicKey {
 /// # Ok::<(), waxseal::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct RsaPrivateKey(crypto::RsaPrivateKey);
+pub struct RsaPrivateKey(pub(crate) crypto::RsaPrivateKey);
 
 impl RsaPrivateKey {
     /// A fresh key of 2,048, 3,072 or 4,096 bits.
@@ -89,6 +89,18 @@ impl RsaPrivateKey {
     /// [`Error::Backend`] if the backend cannot make it.
     pub fn public_key(&self) -> Result<RsaPublicKey, Error> {
         self.0.public_key().map(RsaPublicKey).map_err(|_| Error::Backend("make the public key"))
+    }
+
+    /// Refuses a public key that is not this one's: what a stranger's encrypts would be lost, and nobody would
+    /// know before it is needed.
+    pub(crate) fn check_pair(&self, public: &RsaPublicKey) -> Result<(), Error> {
+        let failed = |_| Error::Backend("encode the key");
+        let own = self.public_key()?.0.to_spki_der().map_err(failed)?;
+        if public.0.to_spki_der().map_err(failed)? != own {
+            let why = "the public key does not belong to the private key";
+            return Err(ApiMisuse::Key(why.to_owned()).into());
+        }
+        Ok(())
     }
 }
 
@@ -161,13 +173,7 @@ impl RawRsaKeyring {
         private: RsaPrivateKey,
     ) -> Result<Self, Error> {
         let key_name = KeyName::new(namespace, name)?;
-        // What a stranger's public key encrypts would be lost, and nobody would know before it is needed.
-        let failed = |_| Error::Backend("encode the key");
-        let own = private.public_key()?.0.to_spki_der().map_err(failed)?;
-        if public.0.to_spki_der().map_err(failed)? != own {
-            let why = "the public key does not belong to the private key";
-            return Err(ApiMisuse::Key(why.to_owned()).into());
-        }
+        private.check_pair(&public)?;
         Ok(Self { key_name, padding, public: Some(public), private: Some(private) })
     }
 

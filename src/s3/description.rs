@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Excerpt;
+
 /// Names the raw key that wrapped a data key: pairs of the user's own, stored with the object in the clear.
 ///
 /// It chooses the key when there are several. Nothing authenticates it.
@@ -32,6 +34,18 @@ impl MaterialDescription {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// For messages: the pairs, escaped and cut, as they may be an attacker's.
+    pub(crate) fn excerpt(&self) -> String {
+        let pair = |(key, value): (&String, &String)| {
+            format!("`{}`=`{}`", Excerpt(key.as_bytes()), Excerpt(value.as_bytes()))
+        };
+        let mut pairs: Vec<String> = self.0.iter().take(MAX_PAIRS).map(pair).collect();
+        if self.0.len() > MAX_PAIRS {
+            pairs.push("...".to_owned());
+        }
+        pairs.join(", ")
+    }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for MaterialDescription {
@@ -39,3 +53,6 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for MaterialDescript
         Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
+
+/// How many pairs a message shows.
+const MAX_PAIRS: usize = 5;

@@ -22,14 +22,14 @@ use crate::secret::DataKey;
 /// use waxseal::s3::{AesKeyring, Metadata, open, prepare};
 ///
 /// # let run = async {
-/// # let keyring = AesKeyring::new(AesKey::generate_256()?);
+/// # let keyring = AesKeyring::new(AesKey::generate_256()?)?;
 /// # let prepared = prepare(&keyring).await?;
-/// # let headers = prepared.metadata();
+/// # let headers: Vec<_> = prepared.metadata().object().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
 /// # let mut body = Vec::new();
 /// # let mut sealer = prepared.into_sealer();
 /// # sealer.update(b"hello", &mut body)?;
 /// # sealer.finish(&mut body)?;
-/// let Metadata::Complete(metadata) = Metadata::classify(headers)? else { panic!("it has an instruction file") };
+/// let Metadata::Complete(metadata) = Metadata::read(headers)? else { panic!("it has an instruction file") };
 /// let mut opener = open(&metadata, &keyring).await?.buffered(1 << 20);
 /// opener.update(&body)?;
 /// assert_eq!(opener.finish()?, b"hello");
@@ -39,23 +39,26 @@ use crate::secret::DataKey;
 /// ```
 ///
 /// Spec: s3-encryption/decryption.
-pub fn open<'a, K: S3Keyring + ?Sized>(metadata: &'a ContentMetadata, keyring: &'a K) -> Open<'a, K> {
+pub fn open<'a>(metadata: &'a ContentMetadata, keyring: &'a dyn S3Keyring) -> Open<'a> {
     Open { metadata, keyring, context: EncryptionContext::default(), policy: Policy::default() }
 }
 
 /// See [`open`].
 #[derive(Debug)]
 #[must_use = "nothing happens before `.await`"]
-pub struct Open<'a, K: ?Sized> {
+pub struct Open<'a> {
     metadata: &'a ContentMetadata,
-    keyring: &'a K,
+    keyring: &'a dyn S3Keyring,
     context: EncryptionContext,
     policy: Policy,
 }
 
-impl<'a, K: S3Keyring + ?Sized> Open<'a, K> {
+impl Open<'_> {
     /// The encryption context that the object was encrypted with, without the reserved keys.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -68,14 +71,13 @@ impl<'a, K: S3Keyring + ?Sized> Open<'a, K> {
 
     async fn run(self) -> Result<Opened, Error> {
         let Self { metadata, keyring, context, policy } = self;
-        policy.check_decrypt(metadata)?;
-        let data_key = unwrap_data_key(keyring, metadata, &context).await?;
+        let data_key = unwrap_data_key(keyring, &policy, metadata, &context).await?;
         let key = content_key(metadata, &data_key)?;
         Ok(Opened { key })
     }
 }
 
-impl<'a, K: S3Keyring + ?Sized> IntoFuture for Open<'a, K> {
+impl<'a> IntoFuture for Open<'a> {
     type Output = Result<Opened, Error>;
     type IntoFuture = BoxFuture<'a, Result<Opened, Error>>;
 
@@ -85,7 +87,10 @@ impl<'a, K: S3Keyring + ?Sized> IntoFuture for Open<'a, K> {
 }
 
 /// The key of the content, after the commitment was checked.
-pub(crate) fn content_key(metadata: &ContentMetadata, data_key: &DataKey) -> Result<ContentKey, Error> {
+pub(crate) fn content_key(
+    metadata: &ContentMetadata,
+    data_key: &DataKey,
+) -> Result<ContentKey, Error> {
     ContentKey::for_decryption(metadata.suite(), data_key, metadata.iv(), metadata.commitment())
 }
 
@@ -113,10 +118,15 @@ impl Opened {
     ///
     /// # Errors
     /// [`ObjectError::Range`](crate::ObjectError::Range) if the range is not satisfiable, [`Error::Policy`] for CBC.
-    pub fn unauthenticated_range(self, range: ByteRange, stored_len: u64) -> Result<UnauthenticatedRangeOpener, Error> {
+    pub fn unauthenticated_range(
+        self,
+        range: ByteRange,
+        stored_len: u64,
+    ) -> Result<UnauthenticatedRangeOpener, Error> {
         UnauthenticatedRangeOpener::new(self.key, range, stored_len)
     }
 
+    #[cfg(feature = "s3")]
     pub(crate) fn into_key(self) -> ContentKey {
         self.key
     }

@@ -7,8 +7,8 @@ use crate::crypto;
 use crate::error::{Error, ObjectError};
 use crate::materials::BoxFuture;
 use crate::s3::content::{ContentKey, PartSealer, Sealer};
-use crate::s3::keyring::{S3Keyring, WrapRequest};
-use crate::s3::metadata::{ContentMetadata, check_user_metadata};
+use crate::s3::keyring::{S3Keyring, wrap_data_key};
+use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MetadataLocation};
 use crate::s3::policy::Policy;
 use crate::s3::suite::MAX_GCM_CONTENT_LEN;
 
@@ -22,10 +22,10 @@ use crate::s3::suite::MAX_GCM_CONTENT_LEN;
 /// use waxseal::s3::{AesKeyring, prepare};
 ///
 /// # let run = async {
-/// let keyring = AesKeyring::new(AesKey::generate_256()?);
+/// let keyring = AesKeyring::new(AesKey::generate_256()?)?;
 /// let prepared = prepare(&keyring).await?;
 /// let content_length = prepared.ciphertext_len(5)?;
-/// let headers = prepared.metadata();
+/// let headers: Vec<_> = prepared.metadata().object().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
 /// let mut body = Vec::new();
 /// let mut sealer = prepared.into_sealer();
 /// sealer.update(b"hello", &mut body)?;
@@ -38,23 +38,31 @@ use crate::s3::suite::MAX_GCM_CONTENT_LEN;
 /// ```
 ///
 /// Spec: s3-encryption/encryption, "Content Encryption".
-pub fn prepare<K: S3Keyring + ?Sized>(keyring: &K) -> Prepare<'_, K> {
-    Prepare { keyring, context: EncryptionContext::default(), policy: Policy::default(), instruction_file: false }
+pub fn prepare(keyring: &dyn S3Keyring) -> Prepare<'_> {
+    Prepare {
+        keyring,
+        context: EncryptionContext::default(),
+        policy: Policy::default(),
+        instruction_file: false,
+    }
 }
 
 /// See [`prepare`].
 #[derive(Debug)]
 #[must_use = "nothing happens before `.await`"]
-pub struct Prepare<'a, K: ?Sized> {
-    keyring: &'a K,
+pub struct Prepare<'a> {
+    keyring: &'a dyn S3Keyring,
     context: EncryptionContext,
     policy: Policy,
     instruction_file: bool,
 }
 
-impl<'a, K: S3Keyring + ?Sized> Prepare<'a, K> {
+impl Prepare<'_> {
     /// The encryption context of AWS KMS; raw keys have none.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -73,19 +81,23 @@ impl<'a, K: S3Keyring + ?Sized> Prepare<'a, K> {
 
     async fn run(self) -> Result<Prepared, Error> {
         let Self { keyring, context, policy, instruction_file } = self;
-        let suite = policy.suite_for_encryption()?;
-        let request = WrapRequest { suite, context: &context, data_key: None };
-        let mut wrapped = keyring.wrap(&request).await?;
-        let data_key = wrapped.data_key.take().ok_or(Error::Backend("make a data key"))?;
+        let suite = policy.encryption_suite()?;
+        let (wrapped, data_key) = wrap_data_key(keyring, suite, &context, None).await?;
+        let data_key = data_key.ok_or(Error::Backend("make a data key"))?;
         let mut iv = vec![0; suite.iv_len()];
         crypto::random(&mut iv).map_err(|_| Error::Backend("make random bytes"))?;
         let (key, commitment) = ContentKey::for_encryption(suite, &data_key, &iv)?;
-        let metadata = ContentMetadata::of_new(suite, wrapped, iv, commitment);
-        Ok(Prepared { key, metadata, instruction_file })
+        let location = if instruction_file {
+            MetadataLocation::InstructionFile
+        } else {
+            MetadataLocation::Object
+        };
+        let metadata = ContentMetadata::new(suite, wrapped, iv, commitment, location);
+        Ok(Prepared { key, encoded: metadata.encode(), metadata })
     }
 }
 
-impl<'a, K: S3Keyring + ?Sized> IntoFuture for Prepare<'a, K> {
+impl<'a> IntoFuture for Prepare<'a> {
     type Output = Result<Prepared, Error>;
     type IntoFuture = BoxFuture<'a, Result<Prepared, Error>>;
 
@@ -99,38 +111,29 @@ impl<'a, K: S3Keyring + ?Sized> IntoFuture for Prepare<'a, K> {
 pub struct Prepared {
     key: ContentKey,
     metadata: ContentMetadata,
-    instruction_file: bool,
+    encoded: EncodedMetadata,
 }
 
 impl Prepared {
-    /// What to store with the object: keys without `x-amz-meta-`, and values.
-    pub fn metadata(&self) -> Vec<(String, String)> {
-        if self.instruction_file {
-            self.metadata.object_part_with_instruction_file()
-        } else {
-            self.metadata.object_metadata()
-        }
+    /// What to store: metadata of the object, and perhaps an instruction file, which goes to the object's key with
+    /// [`INSTRUCTION_FILE_SUFFIX`](crate::s3::INSTRUCTION_FILE_SUFFIX) behind it.
+    ///
+    /// Store the instruction file after the object: one that is not replaced must not lose the file that opens
+    /// it.
+    pub fn metadata(&self) -> &EncodedMetadata {
+        &self.encoded
     }
 
-    /// What to store as the instruction file, at the object's key with
-    /// [`INSTRUCTION_FILE_SUFFIX`](crate::s3::INSTRUCTION_FILE_SUFFIX) behind it, before the object itself; nothing
-    /// unless it was asked for.
-    pub fn instruction_file(&self) -> Option<Vec<u8>> {
-        self.instruction_file.then(|| self.metadata.instruction_file())
-    }
-
-    /// Everything that is stored about the encryption.
+    /// Everything that is known about the encryption.
     pub fn content_metadata(&self) -> &ContentMetadata {
         &self.metadata
     }
 
-    /// Checks that the user's own metadata has none of the names of the format, and that all of it fits into
-    /// what S3 stores.
-    ///
-    /// # Errors
-    /// [`Error::ApiMisuse`] for a reserved name, [`ObjectError::MetadataTooLong`] with the figures.
-    pub fn check_metadata<'m>(&self, own: impl IntoIterator<Item = (&'m str, &'m str)>) -> Result<(), Error> {
-        check_user_metadata(own, &self.metadata(), &self.metadata)
+    /// The same, but with an instruction file.
+    #[cfg(feature = "s3")]
+    pub(crate) fn with_instruction_file(self) -> Self {
+        let metadata = self.metadata.located(MetadataLocation::InstructionFile);
+        Self { encoded: metadata.encode(), metadata, ..self }
     }
 
     /// Length in bytes of the body for a plaintext of this many.

@@ -71,6 +71,7 @@ impl ContentSuite {
     }
 
     /// How much longer the ciphertext is, in bytes, where that does not depend on the content.
+    #[cfg(feature = "s3")]
     pub(crate) fn tag_len(self) -> u64 {
         if self.authenticates() { 16 } else { 0 }
     }

@@ -234,6 +234,12 @@ fn the_manual_has_every_command() {
     for section in ["KEYGEN", "ENCRYPT", "DECRYPT", "INSPECT", "COMPLETIONS", "MAN", "KEYS"] {
         assert!(page.contains(&format!(".SH {section}\n")), "{section}");
     }
+    for section in
+        ["S3", "S3 PUT", "S3 GET", "S3 LS", "S3 INSPECT", "S3 RM", "S3 REWRAP", "S3 AUDIT"]
+    {
+        let is_there = page.contains(&format!(".SH {section}\n"));
+        assert_eq!(is_there, cfg!(feature = "s3"), "{section}");
+    }
 }
 
 #[test]

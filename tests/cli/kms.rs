@@ -10,7 +10,7 @@ use waxseal::testing::{FakeKms, Fault, KeySpec, NewKey, Operation};
 use super::{Done, Folder, PROGRAM};
 
 #[path = "../../examples/fake_kms_server/serve.rs"]
-mod serve;
+pub(super) mod serve;
 
 const IRELAND: &str = "eu-west-1";
 const VIRGINIA: &str = "us-east-1";

@@ -10,6 +10,8 @@ mod keygen;
 mod keys;
 #[cfg(feature = "testing")]
 mod kms;
+#[cfg(all(feature = "s3", feature = "testing"))]
+mod s3;
 mod tree;
 
 use std::collections::BTreeSet;

@@ -164,7 +164,7 @@ def main():
 
 def build():
     """Builds the command line and two examples, with the features of `.ci/run`, and gives the path of the first."""
-    command = ["cargo", "build", "--features", "cli,testing,tokio,tracing", "--bin", "waxseal"]
+    command = ["cargo", "build", "--features", "cli,s3,testing,tokio,tracing", "--bin", "waxseal"]
     for name in ("fake_kms_server", "required_context"):
         command += ["--example", name]
     subprocess.run(command, cwd=workers.ROOT, check=True)

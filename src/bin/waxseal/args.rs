@@ -6,6 +6,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use waxseal::{AlgorithmSuite, CommitmentPolicy};
 
+#[cfg(feature = "s3")]
+use crate::s3::args as s3;
+
 /// Encrypts files and streams where they are, in the AWS Encryption SDK message format
 #[derive(Debug, Parser)]
 #[command(name = "waxseal", version, max_term_width = 100, after_long_help = EXIT_CODES)]
@@ -26,6 +29,10 @@ pub(crate) enum Command {
     Decrypt(Decrypt),
     /// Show what the header of a message says, without any key: nothing of it is verified
     Inspect(Inspect),
+    /// Encrypt objects in Amazon S3, and decrypt them, in the format of the S3 Encryption Client
+    #[cfg(feature = "s3")]
+    #[command(subcommand, name = "s3", after_long_help = format!("{}\n\n{}", s3::EXAMPLES, s3::KEYS))]
+    S3(s3::S3),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -147,13 +154,18 @@ pub(crate) struct Limits {
         long,
         value_name = "POLICY",
         default_value_t,
-        value_parser = PossibleValuesParser::new(CommitmentPolicy::ALL.map(CommitmentPolicy::name))
-            .try_map(|name| name.parse::<CommitmentPolicy>())
+        value_parser = commitment_policy()
     )]
     pub(crate) commitment_policy: CommitmentPolicy,
     /// Refuse messages with more encrypted data keys [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_encrypted_data_keys: Option<u16>,
+}
+
+/// Takes a commitment policy by its name.
+pub(crate) fn commitment_policy() -> impl TypedValueParser<Value = CommitmentPolicy> {
+    PossibleValuesParser::new(CommitmentPolicy::ALL.map(CommitmentPolicy::name))
+        .try_map(|name| name.parse::<CommitmentPolicy>())
 }
 
 #[derive(Debug, Args)]

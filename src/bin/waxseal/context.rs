@@ -87,7 +87,7 @@ fn read(path: &Path) -> Result<Vec<(String, String)>, Failure> {
 
 /// All pairs in the order of the file: a map would hide a name that is there twice.
 #[derive(Default)]
-struct Pairs(Vec<(String, String)>);
+pub(crate) struct Pairs(pub(crate) Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

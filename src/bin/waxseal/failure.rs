@@ -1,5 +1,8 @@
 //! What is told when something fails: one sentence, one hint, and an exit code.
 
+#[cfg(feature = "s3")]
+mod s3;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -89,6 +92,17 @@ impl Failure {
     #[must_use]
     pub(crate) fn within(mut self, flag: &str) -> Self {
         self.message = format!("{flag}: {}", self.message);
+        self
+    }
+
+    /// Tells that this is the first of several.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub(crate) fn first_of(mut self, count: u64, what: &str) -> Self {
+        self.message = match count {
+            1 => format!("{what}: {}", self.message),
+            count => format!("{count} objects failed, and first {what}: {}", self.message),
+        };
         self
     }
 

@@ -122,4 +122,4 @@ fn clone_stdin() -> io::Result<File> {
 }
 
 /// Shorter ones are done before anyone could read the bar.
-const MIN_BAR_LEN: u64 = 8 << 20;
+pub(crate) const MIN_BAR_LEN: u64 = 8 << 20;

@@ -165,11 +165,11 @@ impl Read for Counted {
     }
 }
 
-fn count(count: usize, what: &str) -> String {
+pub(crate) fn count(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -178,7 +178,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The same JSON with everything escaped that is not printable ASCII: some of it controls terminals, and
 /// it can only be inside of strings.
-fn ascii(json: &str) -> String {
+pub(crate) fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || c == ' ' || c.is_ascii_graphic() {

@@ -3,6 +3,8 @@
 mod ecdh;
 #[cfg(feature = "kms")]
 mod kms;
+#[cfg(feature = "s3")]
+pub(crate) mod s3;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -90,12 +92,7 @@ fn load_raw(
                 Parameters::read(parameters, ["namespace", "name", "file"])?.0;
             let (namespace, name) = (namespace.required()?, name.required()?);
             let path = file.required_path()?;
-            let key = aes_key(&read(&path)?).ok_or_else(|| {
-                Failure::usage(
-                    format!("{} holds no AES key", shown(&path)),
-                    "it must hold 16, 24 or 32 bytes, or their hexadecimal or Base64 form and nothing else",
-                )
-            })?;
+            let key = aes_key_in(&path)?;
             files.push(path);
             Ok(Box::new(RawAesKeyring::new(namespace, name, key)?))
         }
@@ -164,6 +161,15 @@ fn pem<K>(path: &Path, parse: impl FnOnce(&str) -> Result<K, Error>) -> Result<K
         )
     })?;
     parse(text).map_err(|error| Failure::from(error).about(path))
+}
+
+fn aes_key_in(path: &Path) -> Result<AesKey, Failure> {
+    aes_key(&read(path)?).ok_or_else(|| {
+        Failure::usage(
+            format!("{} holds no AES key", shown(path)),
+            "it must hold 16, 24 or 32 bytes, or their hexadecimal or Base64 form and nothing else",
+        )
+    })
 }
 
 /// The key in a file: hexadecimal, Base64 or as it is, by the rule in `--help`.

@@ -12,6 +12,8 @@ mod keygen;
 mod manual;
 mod output;
 mod parameters;
+#[cfg(feature = "s3")]
+mod s3;
 mod tree;
 mod unfinished;
 mod wait;
@@ -52,6 +54,8 @@ fn run() -> Result<ExitCode, Failure> {
         Command::Encrypt(args) => crypt::encrypt(&args),
         Command::Decrypt(args) => crypt::decrypt(&args),
         Command::Inspect(args) => inspect::run(&args),
+        #[cfg(feature = "s3")]
+        Command::S3(command) => s3::run(&command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),
     }?;

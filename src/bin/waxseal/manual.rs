@@ -2,7 +2,7 @@
 
 use std::io;
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
@@ -10,6 +10,8 @@ use clap_mangen::roff::{Roff, roman};
 use crate::args::{Cli, EXAMPLES, EXIT_CODES, KEYS};
 use crate::failure::Failure;
 use crate::output;
+#[cfg(feature = "s3")]
+use crate::s3::args as s3;
 
 pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
@@ -32,8 +34,7 @@ fn render() -> io::Result<String> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
-        let name = subcommand.get_name().to_uppercase();
+    for (name, subcommand) in all_of(&command, "") {
         let man = Man::new(subcommand.clone());
         let mut section = Vec::new();
         man.render_synopsis_section(&mut section)?;
@@ -45,11 +46,32 @@ fn render() -> io::Result<String> {
             .replace(".SH OPTIONS", ".PP");
         page.extend_from_slice(section.as_bytes());
     }
-    for (name, text) in [("EXAMPLES", EXAMPLES), ("KEYS", KEYS), ("EXIT STATUS", EXIT_CODES)] {
+    let texts = [
+        ("EXAMPLES", EXAMPLES),
+        #[cfg(feature = "s3")]
+        ("EXAMPLES OF S3", s3::EXAMPLES),
+        ("KEYS", KEYS),
+        #[cfg(feature = "s3")]
+        ("KEYS OF S3", s3::KEYS),
+        ("EXIT STATUS", EXIT_CODES),
+    ];
+    for (name, text) in texts {
         let mut section = Roff::new();
         // Their lines are laid out already.
         section.control("SH", [name]).control("nf", []).text([roman(text)]).control("fi", []);
         section.to_writer(&mut page)?;
     }
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// All commands with those inside of them, each with its full name as a heading.
+fn all_of<'a>(command: &'a Command, within: &str) -> Vec<(String, &'a Command)> {
+    let mut all = Vec::new();
+    for inner in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = format!("{within}{}", inner.get_name().to_uppercase());
+        let deeper = all_of(inner, &format!("{name} "));
+        all.push((name, inner));
+        all.extend(deeper);
+    }
+    all
 }

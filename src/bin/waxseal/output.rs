@@ -58,11 +58,7 @@ impl Target {
 
     /// Refuses to put the output where anything is read from.
     pub(crate) fn check_apart(&self, input: &Input, others: &[PathBuf]) -> Result<(), Failure> {
-        let (path, metadata) = match self {
-            Self::Stdout => (None, clone_stdout().and_then(|file| file.metadata())),
-            Self::File { path, .. } => (Some(path.as_path()), fs::metadata(path)),
-        };
-        let Ok(metadata) = metadata else {
+        let Some((path, metadata)) = self.place() else {
             return Ok(());
         };
         let output = Place { path, metadata: &metadata };
@@ -73,7 +69,16 @@ impl Target {
                 "name another file as output",
             ));
         }
-        for path in others {
+        self.check_spares(others)
+    }
+
+    /// Refuses to put the output where one of these files is.
+    pub(crate) fn check_spares(&self, files: &[PathBuf]) -> Result<(), Failure> {
+        let Some((path, metadata)) = self.place() else {
+            return Ok(());
+        };
+        let output = Place { path, metadata: &metadata };
+        for path in files {
             let is_same =
                 |metadata| Place { path: Some(path), metadata: &metadata }.is_same(&output);
             if fs::metadata(path).is_ok_and(is_same) {
@@ -84,6 +89,15 @@ impl Target {
             }
         }
         Ok(())
+    }
+
+    /// What is there now, if anything.
+    fn place(&self) -> Option<(Option<&Path>, Metadata)> {
+        let (path, metadata) = match self {
+            Self::Stdout => (None, clone_stdout().and_then(|file| file.metadata())),
+            Self::File { path, .. } => (Some(path.as_path()), fs::metadata(path)),
+        };
+        Some((path, metadata.ok()?))
     }
 
     /// Refuses to put bytes on a terminal.

@@ -33,12 +33,18 @@ macro_rules! test_each_backend {
     };
 }
 
+#[cfg(feature = "s3-format")]
+mod aes;
 #[cfg(all(any(feature = "aws-lc-rs", feature = "fips"), feature = "rustcrypto"))]
 mod cross;
 mod ecdh;
 mod ecdsa;
 mod gcm;
+#[cfg(feature = "s3-format")]
+mod gcm_stream;
 mod hash;
+#[cfg(feature = "s3-format")]
+mod legacy;
 mod pem;
 mod rsa;
 

@@ -117,6 +117,34 @@ impl Kms {
         Ok(plaintext)
     }
 
+    /// Opens what this key wrapped under this context, or without an id whatever symmetric key did. Gives the ARN
+    /// of that key, too.
+    #[cfg(feature = "s3-format")]
+    pub(super) async fn decrypt_object_key(
+        &self,
+        id: Option<&KeyId>,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<(KmsArn, Zeroizing<Vec<u8>>), KmsError> {
+        let key = id.map(KeyId::to_string);
+        let call = self.call("Decrypt", key.clone().unwrap_or_else(|| UNNAMED.to_owned()));
+        let request = self
+            .client
+            .decrypt()
+            .set_key_id(key)
+            .ciphertext_blob(Blob::new(ciphertext))
+            .set_encryption_context(pairs(context))
+            .set_grant_tokens(self.tokens());
+        let answer = request.customize().config_override(named()).send().await;
+        let answer = answer.map_err(|error| call.sdk_error(error))?;
+        let plaintext = secret(answer.plaintext);
+        let arn = match id {
+            Some(id) => call.key_arn(id, answer.key_id)?,
+            None => call.any_key_arn(answer.key_id)?,
+        };
+        Ok((arn, plaintext))
+    }
+
     /// The public half of a key pair, in DER (`SubjectPublicKeyInfo`), if it is for this use.
     pub(super) async fn public_key(
         &self,
@@ -220,6 +248,10 @@ impl Call<'_> {
             // A message that named another key could not be opened with this keyring.
             self.check_key(answered.clone())?;
         }
+        self.any_key_arn(answered)
+    }
+
+    fn any_key_arn(&self, answered: Option<String>) -> Result<KmsArn, KmsError> {
         let text = answered.ok_or_else(|| self.wrong("it names no key"))?;
         KmsArn::of_key(text.as_bytes())
             .map_err(|_| self.wrong(format!("`{}` is no key ARN", Excerpt(text.as_bytes()))))
@@ -355,4 +387,7 @@ fn named() -> Builder {
     }
 }
 
+/// How errors name the key of a call that names none.
+#[cfg(feature = "s3-format")]
+const UNNAMED: &str = "the one that wrapped it";
 pub(super) const PROVIDER_ID: &str = "aws-kms";

@@ -33,7 +33,7 @@ use crate::materials::{BoxFuture, EncryptionMaterials, UnwrapRequest, UnwrappedD
 /// Spec: aws-kms-discovery-keyring, aws-kms-mrk-discovery-keyring.
 #[derive(Debug, Clone)]
 pub struct KmsDiscoveryKeyring {
-    kms: Kms,
+    pub(super) kms: Kms,
     filter: Option<DiscoveryFilter>,
     /// The client's region, if replicas there stand in for multi-Region keys elsewhere.
     mrk_region: Option<String>,
@@ -73,14 +73,14 @@ impl KmsDiscoveryKeyring {
         self
     }
 
-    fn describe(&self) -> &'static str {
+    pub(super) fn describe(&self) -> &'static str {
         match self.mrk_region {
             Some(_) => "AWS KMS MRK discovery keyring",
             None => "AWS KMS discovery keyring",
         }
     }
 
-    fn is_own(&self, key: &KmsArn) -> bool {
+    pub(super) fn is_own(&self, key: &KmsArn) -> bool {
         let Self { kms: _, filter, mrk_region } = self;
         filter.as_ref().is_none_or(|filter| filter.allows(key))
             && mrk_region.as_ref().is_none_or(|own| key.is_multi_region() || key.region() == own)

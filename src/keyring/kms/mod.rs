@@ -5,6 +5,8 @@ mod client;
 mod discovery;
 mod ecdh;
 mod multi;
+#[cfg(feature = "s3-format")]
+mod object;
 mod rsa;
 mod strict;
 

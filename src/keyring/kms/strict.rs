@@ -35,8 +35,8 @@ use crate::message::EncryptedDataKey;
 /// Spec: aws-kms-keyring, aws-kms-mrk-keyring.
 #[derive(Debug, Clone)]
 pub struct KmsKeyring {
-    kms: Kms,
-    id: KeyId,
+    pub(super) kms: Kms,
+    pub(super) id: KeyId,
     mrk_aware: bool,
 }
 
@@ -64,7 +64,7 @@ impl KmsKeyring {
         self
     }
 
-    fn describe(&self) -> &'static str {
+    pub(super) fn describe(&self) -> &'static str {
         if self.mrk_aware { "AWS KMS MRK keyring" } else { "AWS KMS keyring" }
     }
 

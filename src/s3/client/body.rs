@@ -9,26 +9,41 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::call::InBody;
 use crate::error::{ApiMisuse, Error};
+use crate::message::to_u64;
 use crate::s3::content::{Sealer, UnauthenticatedOpener};
 
 /// Any error of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Encrypts a body from start to end.
+pub(super) trait Seal: Send + Sync + Unpin + 'static {
+    fn update(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error>;
+    fn finish(self, out: &mut Vec<u8>) -> Result<(), Error>;
+}
+
+/// Decrypts a body from start to end.
+pub(super) trait Open: Send + Sync + Unpin + 'static {
+    fn update(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Error>;
+    fn finish(self, out: &mut Vec<u8>) -> Result<(), Error>;
+}
+
 /// The ciphertext of a body that is read once.
-struct SealBody {
+struct SealBody<S> {
     plaintext: SdkBody,
-    sealer: Option<Sealer>,
+    sealer: Option<S>,
     /// Length of the plaintext in bytes, as it was stated before it was read.
     stated_len: u64,
     read: u64,
+    /// Bytes of ciphertext that are still to come.
+    left: u64,
 }
 
-impl SealBody {
+impl<S: Seal> SealBody<S> {
     fn step(&mut self, chunk: Option<Bytes>) -> Result<Bytes, Error> {
         let mut out = Vec::new();
         match chunk {
             Some(chunk) => {
-                self.read = self.read.saturating_add(crate::message::to_u64(chunk.len()));
+                self.read = self.read.saturating_add(to_u64(chunk.len()));
                 self.check_len(false)?;
                 let sealer = self.sealer.as_mut().ok_or(ApiMisuse::Poisoned)?;
                 out.reserve_exact(chunk.len());
@@ -41,6 +56,7 @@ impl SealBody {
                 }
             }
         }
+        self.left = self.left.saturating_sub(to_u64(out.len()));
         Ok(out.into())
     }
 
@@ -54,7 +70,7 @@ impl SealBody {
     }
 }
 
-impl Body for SealBody {
+impl<S: Seal> Body for SealBody<S> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -97,7 +113,7 @@ impl Body for SealBody {
 
     fn size_hint(&self) -> SizeHint {
         match self.sealer {
-            Some(_) => SizeHint::with_exact(self.stated_len.saturating_sub(self.read).saturating_add(16)),
+            Some(_) => SizeHint::with_exact(self.left),
             None => SizeHint::with_exact(0),
         }
     }
@@ -105,19 +121,28 @@ impl Body for SealBody {
 
 /// The ciphertext of a body, as a body that can be sent once: what a stream gives a second time need not be what
 /// it gave the first time, and the same key would encrypt both.
-pub(super) fn sealed_stream(sealer: Sealer, plaintext: ByteStream, stated_len: u64) -> ByteStream {
+///
+/// `stated_len` and `sealed_len` are bytes of plaintext and of ciphertext.
+pub(super) fn sealed_stream(
+    sealer: impl Seal,
+    plaintext: ByteStream,
+    stated_len: u64,
+    sealed_len: u64,
+) -> ByteStream {
     let plaintext = plaintext.into_inner();
-    let body = SealBody { plaintext, sealer: Some(sealer), stated_len, read: 0 };
+    let body = SealBody { plaintext, sealer: Some(sealer), stated_len, read: 0, left: sealed_len };
     ByteStream::new(SdkBody::from_body_1_x(body))
 }
 
 /// Plaintext that is given away before it is authentic; the end is an error if it is not.
-struct OpenBody {
+struct OpenBody<O> {
     ciphertext: SdkBody,
-    opener: Option<UnauthenticatedOpener>,
+    opener: Option<O>,
+    /// Plaintext that was there before the rest is read.
+    first: Bytes,
 }
 
-impl Body for OpenBody {
+impl<O: Open> Body for OpenBody<O> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -126,6 +151,9 @@ impl Body for OpenBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if !this.first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.first)))));
+        }
         loop {
             let Some(opener) = this.opener.as_mut() else { return Poll::Ready(None) };
             let mut out = Vec::new();
@@ -156,12 +184,32 @@ impl Body for OpenBody {
 
     fn is_end_stream(&self) -> bool {
         // Only after the end was authenticated: whoever stops earlier must not take it for a clean end.
-        self.opener.is_none()
+        self.first.is_empty() && self.opener.is_none()
     }
 }
 
-/// The plaintext of an answer as it comes.
-pub(super) fn opened_stream(opener: UnauthenticatedOpener, ciphertext: ByteStream) -> ByteStream {
-    let body = OpenBody { ciphertext: ciphertext.into_inner(), opener: Some(opener) };
+/// The plaintext of an answer as it comes, behind what came of it already.
+pub(super) fn opened_stream(opener: impl Open, first: Bytes, ciphertext: ByteStream) -> ByteStream {
+    let body = OpenBody { ciphertext: ciphertext.into_inner(), opener: Some(opener), first };
     ByteStream::new(SdkBody::from_body_1_x(body))
+}
+
+impl Seal for Sealer {
+    fn update(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        Self::update(self, plaintext, out)
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Result<(), Error> {
+        Self::finish(self, out)
+    }
+}
+
+impl Open for UnauthenticatedOpener {
+    fn update(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        Self::update(self, ciphertext, out)
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Result<(), Error> {
+        Self::finish(self, out)
+    }
 }

@@ -48,7 +48,11 @@ impl<'a> Call<'a> {
         self.failed_with(failure, None)
     }
 
-    fn failed_with(&self, failure: S3Failure, source: Option<Box<dyn StdError + Send + Sync>>) -> Error {
+    fn failed_with(
+        &self,
+        failure: S3Failure,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
         let on = self.on();
         let call = FailedS3Call {
             operation: self.operation,
@@ -82,9 +86,10 @@ impl<'a> Call<'a> {
         let said = error.message().filter(|text| !text.is_empty()).map(str::to_owned);
         let status = error.raw_response().map(|response| response.status().as_u16());
         let failure = match &error {
-            SdkError::ServiceError(service) => {
-                self.service_failure(service.err().code().unwrap_or_default(), status.unwrap_or_default())
-            }
+            SdkError::ServiceError(service) => self.service_failure(
+                service.err().code().unwrap_or_default(),
+                status.unwrap_or_default(),
+            ),
             SdkError::TimeoutError(_) => S3Failure::TimedOut,
             SdkError::ResponseError(_) => S3Failure::WrongAnswer("it cannot be read".into()),
             error if chain(error).any(|e| e.is::<CredentialsError>()) => S3Failure::Credentials,
@@ -96,13 +101,22 @@ impl<'a> Call<'a> {
         };
         let on = self.on();
         let source = Some(error.into());
-        let call = FailedS3Call { operation: self.operation, on, failure, status, said, request_id, source };
+        let call = FailedS3Call {
+            operation: self.operation,
+            on,
+            failure,
+            status,
+            said,
+            request_id,
+            source,
+        };
         S3Error::from(call).into()
     }
 
     fn service_failure(&self, code: &str, status: u16) -> S3Failure {
         match (code, status) {
-            ("AccessDenied" | "AccessDeniedException" | "AllAccessDisabled", _) | ("" | "Forbidden", 403) => {
+            ("AccessDenied" | "AccessDeniedException" | "AllAccessDisabled", _)
+            | ("" | "Forbidden", 403) => {
                 S3Failure::AccessDenied { action: format!("s3:{}", self.action()) }
             }
             (
@@ -118,9 +132,18 @@ impl<'a> Call<'a> {
             ("NoSuchKey" | "NoSuchVersion" | "NotFound", _) | ("", 404) => S3Failure::NoSuchKey,
             ("PreconditionFailed", _) | ("", 412) => S3Failure::PreconditionFailed,
             ("NotModified", _) | ("", 304) => S3Failure::NotModified,
-            ("ConditionalRequestConflict" | "OperationAborted", _) | ("", 409) => S3Failure::Conflict,
+            ("ConditionalRequestConflict" | "OperationAborted", _) | ("", 409) => {
+                S3Failure::Conflict
+            }
             ("RequestTimeout", _) => S3Failure::TimedOut,
-            ("SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests" | "RequestLimitExceeded", _)
+            (
+                "SlowDown"
+                | "Throttling"
+                | "ThrottlingException"
+                | "TooManyRequests"
+                | "RequestLimitExceeded",
+                _,
+            )
             | ("", 429) => S3Failure::Throttled,
             ("InternalError" | "ServiceUnavailable", _) | ("", 500..) => S3Failure::Unavailable,
             ("", 200..=299) => S3Failure::WrongAnswer("it cannot be read".into()),
@@ -134,7 +157,10 @@ impl<'a> Call<'a> {
         match self.operation {
             "HeadObject" => "GetObject",
             "ListObjectsV2" => "ListBucket",
-            "CopyObject" | "UploadPart" | "UploadPartCopy" | "CreateMultipartUpload"
+            "CopyObject"
+            | "UploadPart"
+            | "UploadPartCopy"
+            | "CreateMultipartUpload"
             | "CompleteMultipartUpload" => "PutObject",
             "DeleteObjects" => "DeleteObject",
             other => other,
@@ -158,7 +184,8 @@ pub(crate) fn named<'a>(what: &'static str, value: &'a Option<String>) -> Result
 /// The name of this crate, for the user agent.
 pub(crate) fn framework() -> Option<FrameworkMetadata> {
     // Only a name with odd characters is refused.
-    FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(Cow::Borrowed(env!("CARGO_PKG_VERSION")))).ok()
+    FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(Cow::Borrowed(env!("CARGO_PKG_VERSION"))))
+        .ok()
 }
 
 /// An error of this crate that went through a body of the SDK.
@@ -166,7 +193,9 @@ fn own_error(error: &(dyn StdError + 'static)) -> Option<Error> {
     chain(error).find_map(|error| error.downcast_ref::<InBody>()).and_then(InBody::take)
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 

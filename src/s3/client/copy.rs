@@ -10,6 +10,7 @@ use aws_sdk_s3::types::MetadataDirective;
 use percent_encoding::percent_decode_str;
 
 use super::call::{Call, named};
+use super::message::is_marked;
 use super::{Client, InstructionFiles};
 use crate::error::{ApiMisuse, Error};
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
@@ -25,7 +26,10 @@ impl Client {
     /// # Errors
     /// [`Error::S3`] if S3 refuses, [`Error::ApiMisuse`] for a source that cannot be read as `bucket/key`,
     /// [`Error::Object`] if the source is not encrypted as a format says.
-    pub async fn copy_object(&self, input: CopyObjectInputBuilder) -> Result<CopyObjectOutput, Error> {
+    pub async fn copy_object(
+        &self,
+        input: CopyObjectInputBuilder,
+    ) -> Result<CopyObjectOutput, Error> {
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("CopyObject", &bucket, &key)?;
         let source = Source::parse(named("copy source", input.get_copy_source())?)?;
@@ -41,17 +45,38 @@ impl Client {
         let from = Call { operation: "HeadObject", bucket: &source.bucket, key: &source.key };
         let beside = super::inputs::get_of_head(&head);
         let head = head.send_with(&self.sdk).await.map_err(|error| from.sdk_error(error))?;
+        // What is copied has to be what was looked at, or a copy would get the metadata of another object.
+        // S3 would not look at a date beside an ETag.
+        let input = match input.get_copy_source_if_unmodified_since() {
+            Some(_) => input,
+            None => {
+                let e_tag = input.get_copy_source_if_match().clone().or(head.e_tag);
+                input.set_copy_source_if_match(e_tag)
+            }
+        };
         let stored = head.metadata.unwrap_or_default();
 
-        let pairs = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let file = match Metadata::classify(pairs)? {
+        let file = match Metadata::read(&stored)? {
             Metadata::Complete(_) => None,
-            Metadata::InInstructionFile(_) if self.instruction_files == InstructionFiles::Never => None,
+            // All of it is in the body.
+            Metadata::InInstructionFile(_) if is_marked(Some(&stored)) => None,
+            Metadata::InInstructionFile(partial)
+                if self.instruction_files == InstructionFiles::Never =>
+            {
+                return Err(partial.without_instruction_file(None));
+            }
             Metadata::InInstructionFile(partial) => {
                 let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
                 let file = self.instruction_file(from.key(&key), &beside).await?;
                 // What cannot be opened here will not be opened there: better to say so than to spread it.
-                file.map(|text| partial.complete(&text).map(|_| text)).transpose()?
+                match file {
+                    None => return Err(partial.without_instruction_file(Some(&key))),
+                    Some(text) => {
+                        partial.complete(&text)?;
+                        // JSON was read from it, so it is text.
+                        String::from_utf8(text).ok()
+                    }
+                }
             }
         };
         let input = if *input.get_metadata_directive() == Some(MetadataDirective::Replace) {
@@ -60,7 +85,7 @@ impl Client {
         } else {
             input
         };
-        // The copied object must not be without its instruction file at any moment.
+        // After the object, as when it was put: a copy that fails must not change what opens the object there.
         if let Some(text) = file {
             let beside = PutObjectInputBuilder::default()
                 .bucket(call.bucket)
@@ -117,9 +142,12 @@ impl Source {
             None => (text, None),
         };
         if path.starts_with("arn:") {
-            return Err(unusable("access point ARNs are not read: use `unencrypted()`, or give `bucket/key`"));
+            return Err(unusable(
+                "access point ARNs are not read: use `unencrypted()`, or give `bucket/key`",
+            ));
         }
-        let path = percent_decode_str(path).decode_utf8().map_err(|_| unusable("it is not UTF-8"))?;
+        let path =
+            percent_decode_str(path).decode_utf8().map_err(|_| unusable("it is not UTF-8"))?;
         let path = path.strip_prefix('/').unwrap_or(&path);
         match path.split_once('/') {
             Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {

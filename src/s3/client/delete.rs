@@ -22,7 +22,10 @@ impl Client {
     /// [`Error::S3`] if either is not deleted; the error names which.
     ///
     /// Spec: s3-encryption/client, "Required API Operations".
-    pub async fn delete_object(&self, input: DeleteObjectInputBuilder) -> Result<DeleteObjectOutput, Error> {
+    pub async fn delete_object(
+        &self,
+        input: DeleteObjectInputBuilder,
+    ) -> Result<DeleteObjectOutput, Error> {
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("DeleteObject", &bucket, &key)?;
         let file_key = format!("{}{INSTRUCTION_FILE_SUFFIX}", call.key);
@@ -51,10 +54,14 @@ impl Client {
     /// [`Error::S3`] if a request fails, or an instruction file is not deleted.
     ///
     /// Spec: s3-encryption/client, "Required API Operations".
-    pub async fn delete_objects(&self, input: DeleteObjectsInputBuilder) -> Result<DeleteObjectsOutput, Error> {
+    pub async fn delete_objects(
+        &self,
+        input: DeleteObjectsInputBuilder,
+    ) -> Result<DeleteObjectsOutput, Error> {
         let bucket = input.get_bucket().clone();
         let call = Call { operation: "DeleteObjects", bucket: named("bucket", &bucket)?, key: "" };
-        let objects = input.get_delete().as_ref().map(|delete| delete.objects.clone()).unwrap_or_default();
+        let objects =
+            input.get_delete().as_ref().map(|delete| delete.objects.clone()).unwrap_or_default();
         let files = DeleteObjectsInputBuilder::default()
             .bucket(call.bucket)
             .set_mfa(input.get_mfa().clone())
@@ -69,7 +76,9 @@ impl Client {
             if failed.contains(&object.key()) {
                 continue;
             }
-            if object.version_id().is_some() && self.exists(call.key(object.key()), owner.clone()).await? {
+            if object.version_id().is_some()
+                && self.exists(call.key(object.key()), owner.clone()).await?
+            {
                 continue;
             }
             let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", object.key());
@@ -78,8 +87,16 @@ impl Client {
         if identifiers.is_empty() {
             return Ok(output);
         }
-        let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build().map_err(unusable)?;
-        let deleted = files.delete(delete).send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let delete = Delete::builder()
+            .set_objects(Some(identifiers))
+            .quiet(true)
+            .build()
+            .map_err(unusable)?;
+        let deleted = files
+            .delete(delete)
+            .send_with(&self.sdk)
+            .await
+            .map_err(|error| call.sdk_error(error))?;
         match deleted.errors().first() {
             None => Ok(output),
             Some(error) => {

@@ -7,17 +7,21 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use zeroize::Zeroizing;
 
 use super::Client;
 use super::call::Call;
 use super::inputs::head_of_get;
+use super::message;
 use crate::context::EncryptionContext;
-use crate::error::{ApiMisuse, Error, S3Failure};
+use crate::error::{ApiMisuse, Error, ObjectError, S3Failure};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
-use crate::s3::content::{StoredOpener, UnauthenticatedOpener};
+use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::content::{ContentKey, StoredOpener, UnauthenticatedOpener};
+use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
 
 impl Client {
@@ -40,6 +44,8 @@ impl Client {
             writer,
             context: EncryptionContext::default(),
             unauthenticated: false,
+            suffix: INSTRUCTION_FILE_SUFFIX.to_owned(),
+            format: Format::default(),
             part_len: DEFAULT_PART_LEN,
             parallelism: DEFAULT_PARALLELISM,
         }
@@ -54,13 +60,18 @@ pub struct Download<'a, W> {
     writer: W,
     context: EncryptionContext,
     unauthenticated: bool,
+    suffix: String,
+    format: Format,
     part_len: u64,
     parallelism: usize,
 }
 
 impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     /// The encryption context that the object was encrypted with.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -69,8 +80,23 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     ///
     /// If the object was changed, the call ends with an error; whoever used what was written must undo it. Right
     /// for a file that nobody sees before the call has returned.
+    ///
+    /// Of a [message](Format::EsdkMessage) each frame is written when it is authentic, so that what was written is
+    /// right if its suite does not sign; but the end may be missing, and then the call ends with an error, too.
     pub fn release_unauthenticated(mut self) -> Self {
         self.unauthenticated = true;
+        self
+    }
+
+    /// The suffix of the instruction file, where rewrapping wrote one beside the usual one.
+    pub fn instruction_file_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.suffix = suffix.into();
+        self
+    }
+
+    /// In which format the object is read. Default: [`Format::Object`].
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
         self
     }
 
@@ -87,22 +113,48 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
     }
 
     async fn run(self) -> Result<Downloaded, Error> {
-        let Self { client, input, mut writer, context, unauthenticated, part_len, parallelism } = self;
+        let Self {
+            client,
+            input,
+            mut writer,
+            context,
+            unauthenticated,
+            suffix,
+            format,
+            part_len,
+            parallelism,
+        } = self;
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
             let why = "a download is of the whole object: use `get_object`";
             return Err(ApiMisuse::Setting { what: "setting `range` or `part_number`", why }.into());
         }
-        let head = client.head_object(head_of_get(&input)).await?;
-        let (output, stored_len, metadata) = head.into_parts();
-        let opened = client.opened(&metadata, &context).await?;
-        let Some(e_tag) = output.e_tag.clone() else {
-            return Err(call.operation("HeadObject").failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
+        let (output, stored_len, metadata, key) = match format {
+            Format::Object => {
+                let head = client.head_with(head_of_get(&input), &suffix).await?;
+                let (output, stored_len, metadata) = head.into_parts();
+                let metadata = metadata.ok_or(ObjectError::EsdkMessage)?;
+                let key = client.opened(&metadata, &context).await?.into_key();
+                (output, stored_len, Some(metadata), Some(key))
+            }
+            Format::EsdkMessage => {
+                // Without materials nothing needs to be asked for.
+                client.message_keys()?;
+                let head = head_of_get(&input).send_with(&client.sdk).await;
+                let output = head.map_err(|error| call.operation("HeadObject").sdk_error(error))?;
+                let len = output.content_length.and_then(|len| u64::try_from(len).ok());
+                (output, len.unwrap_or_default(), None, None)
+            }
         };
-        // The version that was asked about: what another writer puts meanwhile is an error, not a mixture.
+        let Some(e_tag) = output.e_tag.clone() else {
+            return Err(call
+                .operation("HeadObject")
+                .failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
+        };
+        // What was asked about: what another writer puts meanwhile is an error, not a mixture. By its ETag, as naming
+        // its version would need another permission.
         let version = input
-            .set_version_id(output.version_id.clone())
             .set_if_modified_since(None)
             .set_if_unmodified_since(None)
             .set_if_none_match(None)
@@ -114,43 +166,25 @@ impl<'a, W: AsyncWrite + Unpin + Send> Download<'a, W> {
         });
         let mut pieces = stream::iter(pieces).buffered(parallelism);
 
-        let key = opened.into_key();
-        let written = if unauthenticated {
-            let mut sink = Sink { writer: &mut writer, written: 0 };
-            let mut opener = UnauthenticatedOpener::new(key);
-            while let Some(piece) = pieces.next().await {
-                let mut out = Vec::new();
-                opener.update(&piece?, &mut out)?;
-                sink.write(&out).await?;
+        let mut sink = Sink { writer: &mut writer, written: 0 };
+        match key {
+            Some(key) if unauthenticated => release(key, &mut pieces, &mut sink).await?,
+            None if unauthenticated => {
+                message::release(client, &context, &mut pieces, &mut sink).await?;
             }
-            let mut out = Vec::new();
-            opener.finish(&mut out)?;
-            sink.write(&out).await?;
-            sink.written
-        } else {
-            let mut opener = StoredOpener::new(key);
-            let mut store = Store::new(stored_len, client.buffer_limit)?;
-            while let Some(piece) = pieces.next().await {
-                let piece = piece?;
-                opener.verify(&piece)?;
-                store = store.push(piece).await?;
+            key => {
+                let store = Store::new(stored_len, client.buffer_limit)?;
+                match key {
+                    Some(key) => verify_and_write(key, &mut pieces, store, &mut sink).await?,
+                    None => {
+                        let pieces = &mut pieces;
+                        message::verify_and_write(client, &context, pieces, store, &mut sink)
+                            .await?;
+                    }
+                }
             }
-            let mut opener = opener.verified()?;
-            let mut sink = Sink { writer: &mut writer, written: 0 };
-            let mut stored = store.rewind().await?;
-            loop {
-                let chunk;
-                (stored, chunk) = stored.next().await?;
-                let Some(chunk) = chunk else { break };
-                let mut out = Vec::new();
-                opener.update(&chunk, &mut out)?;
-                sink.write(&out).await?;
-            }
-            let mut out = Vec::new();
-            opener.finish(&mut out)?;
-            sink.write(&out).await?;
-            sink.written
-        };
+        }
+        let written = sink.written;
         writer.flush().await.map_err(|error| Error::io("writing the plaintext", error))?;
         Ok(Downloaded { output, metadata, plaintext_len: written })
     }
@@ -174,7 +208,7 @@ impl<W> std::fmt::Debug for Download<'_, W> {
 impl Client {
     /// One range of what is stored; tried again when the connection breaks in the middle of the body, which the
     /// SDK does not do.
-    async fn piece(
+    pub(super) async fn piece(
         &self,
         call: Call<'_>,
         version: GetObjectInputBuilder,
@@ -186,7 +220,12 @@ impl Client {
         loop {
             let last = end.saturating_sub(1);
             let input = version.clone().range(format!("bytes={start}-{last}"));
-            let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            let mut output =
+                input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            // Not every server that calls itself S3 heeds `If-Match`.
+            if output.e_tag() != version.get_if_match().as_deref() {
+                return Err(call.failed(S3Failure::PreconditionFailed));
+            }
             let expected = format!("bytes {start}-{last}/{stored_len}");
             let whole = start == 0 && end == stored_len && output.content_range.is_none();
             if !whole && output.content_range.as_deref() != Some(&expected) {
@@ -194,8 +233,10 @@ impl Client {
                 return Err(call.failed(S3Failure::WrongAnswer(wrong)));
             }
             let len = end.saturating_sub(start);
+            // At once, as growing would take twice as much; but what S3 claims reserves no more than that.
+            let claimed = usize::try_from(len.min(MAX_RESERVED_LEN)).unwrap_or_default();
             // Not more than was asked for, whatever comes.
-            let mut piece = Vec::new();
+            let mut piece = Vec::with_capacity(claimed);
             let broken = loop {
                 match output.body.next().await {
                     None => break None,
@@ -220,11 +261,63 @@ impl Client {
     }
 }
 
+/// Writes the plaintext of each piece, **before it is authentic**.
+async fn release<W: AsyncWrite + Unpin + Send>(
+    key: ContentKey,
+    mut pieces: impl Stream<Item = Result<Bytes, Error>> + Unpin,
+    sink: &mut Sink<'_, W>,
+) -> Result<(), Error> {
+    let mut opener = UnauthenticatedOpener::new(key);
+    // One buffer for all plaintext, zeroed at the end.
+    let mut out = Zeroizing::new(Vec::new());
+    while let Some(piece) = pieces.next().await {
+        for chunk in piece?.chunks(CHUNK_LEN) {
+            out.clear();
+            opener.update(chunk, &mut out)?;
+            sink.write(&out).await?;
+        }
+    }
+    out.clear();
+    opener.finish(&mut out)?;
+    sink.write(&out).await
+}
+
+/// Keeps the ciphertext until all of it is there and authentic, and then writes its plaintext.
+async fn verify_and_write<W: AsyncWrite + Unpin + Send>(
+    key: ContentKey,
+    mut pieces: impl Stream<Item = Result<Bytes, Error>> + Unpin,
+    mut store: Store,
+    sink: &mut Sink<'_, W>,
+) -> Result<(), Error> {
+    let mut opener = StoredOpener::new(key);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        opener.verify(&piece)?;
+        store = store.push(piece).await?;
+    }
+    let mut opener = opener.verified()?;
+    let mut out = Zeroizing::new(Vec::new());
+    let mut stored = store.rewind().await?;
+    loop {
+        let piece;
+        (stored, piece) = stored.next().await?;
+        let Some(piece) = piece else { break };
+        for chunk in piece.chunks(CHUNK_LEN) {
+            out.clear();
+            opener.update(chunk, &mut out)?;
+            sink.write(&out).await?;
+        }
+    }
+    out.clear();
+    opener.finish(&mut out)?;
+    sink.write(&out).await
+}
+
 /// What was downloaded: see [`Client::download`].
 #[derive(Debug)]
 pub struct Downloaded {
     output: HeadObjectOutput,
-    metadata: ContentMetadata,
+    metadata: Option<ContentMetadata>,
     plaintext_len: u64,
 }
 
@@ -234,9 +327,9 @@ impl Downloaded {
         &self.output
     }
 
-    /// How the object is encrypted.
-    pub fn content_metadata(&self) -> &ContentMetadata {
-        &self.metadata
+    /// How the object is encrypted; `None` for [`Format::EsdkMessage`], where the body says it.
+    pub fn content_metadata(&self) -> Option<&ContentMetadata> {
+        self.metadata.as_ref()
     }
 
     /// How many bytes of plaintext were written.
@@ -245,21 +338,25 @@ impl Downloaded {
     }
 }
 
-struct Sink<'a, W> {
+/// Where plaintext goes.
+pub(super) struct Sink<'a, W> {
     writer: &'a mut W,
     written: u64,
 }
 
 impl<W: AsyncWrite + Unpin + Send> Sink<'_, W> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.writer.write_all(bytes).await.map_err(|error| Error::io("writing the plaintext", error))?;
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.writer
+            .write_all(bytes)
+            .await
+            .map_err(|error| Error::io("writing the plaintext", error))?;
         self.written = self.written.saturating_add(to_u64(bytes.len()));
         Ok(())
     }
 }
 
 /// Ciphertext that waits: in memory, or in a file without a name.
-enum Store {
+pub(super) enum Store {
     Memory(Vec<Bytes>),
     File(File),
 }
@@ -272,7 +369,7 @@ impl Store {
         tempfile::tempfile().map(Self::File).map_err(failed)
     }
 
-    async fn push(self, piece: Bytes) -> Result<Self, Error> {
+    pub(super) async fn push(self, piece: Bytes) -> Result<Self, Error> {
         match self {
             Self::Memory(mut pieces) => {
                 pieces.push(piece);
@@ -284,7 +381,7 @@ impl Store {
         }
     }
 
-    async fn rewind(self) -> Result<Stored, Error> {
+    pub(super) async fn rewind(self) -> Result<Stored, Error> {
         match self {
             Self::Memory(pieces) => Ok(Stored::Memory(pieces.into_iter())),
             Self::File(mut file) => {
@@ -295,13 +392,13 @@ impl Store {
 }
 
 /// Ciphertext that is read back.
-enum Stored {
+pub(super) enum Stored {
     Memory(std::vec::IntoIter<Bytes>),
     File(File),
 }
 
 impl Stored {
-    async fn next(self) -> Result<(Self, Option<Bytes>), Error> {
+    pub(super) async fn next(self) -> Result<(Self, Option<Bytes>), Error> {
         match self {
             Self::Memory(mut pieces) => {
                 let next = pieces.next();
@@ -338,5 +435,9 @@ const DEFAULT_PART_LEN: u64 = 8 << 20;
 const DEFAULT_PARALLELISM: usize = 4;
 /// How often one range is tried when its body breaks off.
 const MAX_ATTEMPTS: u32 = 3;
+/// Bytes decrypted, and written, at once.
+pub(super) const CHUNK_LEN: usize = 256 << 10;
+/// Bytes that are reserved for a range before any of it is there.
+const MAX_RESERVED_LEN: u64 = 64 << 20;
 /// Bytes read back from a temporary file at once.
 const READ_BACK_LEN: u64 = 1 << 20;

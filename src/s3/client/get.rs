@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 
 use super::Client;
 use super::body::opened_stream;
@@ -15,6 +16,7 @@ use crate::materials::BoxFuture;
 use crate::message::to_u64;
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::content::ByteRange;
+use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::{Opened, open};
 
@@ -41,6 +43,7 @@ impl Client {
             release: Release::Verified,
             range: RangeRule::Refused,
             suffix: INSTRUCTION_FILE_SUFFIX.to_owned(),
+            format: Format::default(),
         }
     }
 }
@@ -55,6 +58,7 @@ pub struct GetObject<'a> {
     release: Release,
     range: RangeRule,
     suffix: String,
+    format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +76,10 @@ enum RangeRule {
 
 impl<'a> GetObject<'a> {
     /// The encryption context that the object was encrypted with.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -109,19 +116,48 @@ impl<'a> GetObject<'a> {
         self
     }
 
+    /// In which format the object is read. Default: [`Format::Object`].
+    ///
+    /// A `range` of a message is authentic without [`verified_range`](Self::verified_range): the frames that it
+    /// touches are got and verified, and the final one, which proves that nothing is missing.
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     async fn run(self) -> Result<GetObjectOutput, Error> {
-        let Self { client, input, context, release, range, suffix } = self;
+        let Self { client, input, context, release, range, suffix, format } = self;
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("GetObject", &bucket, &key)?;
         if input.get_part_number().is_some() {
             let what = "setting `part_number`";
-            return Err(ApiMisuse::Setting { what, why: "a part of an encrypted object cannot be decrypted" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "a part of an encrypted object cannot be decrypted",
+            }
+            .into());
         }
         let wanted = input.get_range().as_deref().map(str::parse::<ByteRange>).transpose()?;
+        if format == Format::EsdkMessage {
+            return match wanted {
+                Some(_) if range == RangeRule::Unauthenticated => {
+                    let what = "setting `unauthenticated_range`";
+                    let why = "ranges of messages are always authenticated: leave it out";
+                    Err(ApiMisuse::Setting { what, why }.into())
+                }
+                Some(wanted) => client.get_message_range(call, input, &context, wanted).await,
+                None if release == Release::Unauthenticated => {
+                    client.stream_message(call, input, &context).await
+                }
+                None => client.get_message(call, input, &context).await,
+            };
+        }
         let input = match (wanted, range) {
             (None, _) => input,
             (Some(_), RangeRule::Verified) => input.set_range(None),
-            (Some(wanted), RangeRule::Unauthenticated) => input.range(wanted.of_ciphertext().to_string()),
+            (Some(wanted), RangeRule::Unauthenticated) => {
+                input.range(wanted.of_ciphertext().to_string())
+            }
             (Some(_), RangeRule::Refused) => {
                 let why = "an encrypted object is authentic only as a whole: choose `verified_range` or \
                            `unauthenticated_range`";
@@ -135,7 +171,9 @@ impl<'a> GetObject<'a> {
             Err(error) => {
                 let error = call.sdk_error(error);
                 return Err(match wanted {
-                    Some(wanted) if is_status(&error, 416) => client.not_satisfiable(call, &beside, wanted).await?,
+                    Some(wanted) if is_status(&error, 416) => {
+                        client.not_satisfiable(call, &beside, wanted).await?
+                    }
                     _ => error,
                 });
             }
@@ -148,8 +186,12 @@ impl<'a> GetObject<'a> {
         let metadata = client.content_metadata(call, stored, &beside, &suffix).await?;
         let opened = client.opened(&metadata, &context).await?;
         match wanted {
-            Some(wanted) if asked_for_range => unauthenticated(call, opened, output, wanted).await,
-            _ if release == Release::Unauthenticated && wanted.is_none() => Ok(streamed(&metadata, opened, output)),
+            Some(wanted) if asked_for_range => {
+                unauthenticated(client, call, opened, output, wanted).await
+            }
+            _ if release == Release::Unauthenticated && wanted.is_none() => {
+                Ok(streamed(&metadata, opened, output))
+            }
             _ => client.verified(call, opened, output, wanted).await,
         }
     }
@@ -182,7 +224,8 @@ impl Client {
         wanted: Option<ByteRange>,
     ) -> Result<GetObjectOutput, Error> {
         let limit = self.buffer_limit;
-        let stated = output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let stated =
+            output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         if stated > limit {
             return Err(PolicyError::BufferLimit { limit }.into());
         }
@@ -207,19 +250,24 @@ impl Client {
     async fn not_satisfiable(
         &self,
         call: Call<'_>,
-        beside: &super::GetObjectInputBuilder,
+        beside: &GetObjectInputBuilder,
         wanted: ByteRange,
     ) -> Result<Error, Error> {
         let head = super::inputs::head_of_get(beside).send_with(&self.sdk).await;
         let head = head.map_err(|error| call.operation("HeadObject").sdk_error(error))?;
-        let stored = head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+        let stored =
+            head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let len = stored.saturating_sub(16);
         Ok(ObjectError::Range { range: wanted.to_string(), len }.into())
     }
 }
 
 /// The plaintext as it comes.
-fn streamed(metadata: &ContentMetadata, opened: Opened, mut output: GetObjectOutput) -> GetObjectOutput {
+fn streamed(
+    metadata: &ContentMetadata,
+    opened: Opened,
+    mut output: GetObjectOutput,
+) -> GetObjectOutput {
     let ciphertext = std::mem::take(&mut output.body);
     let stored = output.content_length.and_then(|len| u64::try_from(len).ok());
     // That of CBC depends on its padding, which comes last.
@@ -227,26 +275,39 @@ fn streamed(metadata: &ContentMetadata, opened: Opened, mut output: GetObjectOut
         0 => None,
         tag => stored.and_then(|len| i64::try_from(len.saturating_sub(tag)).ok()),
     };
-    output.body = opened_stream(opened.release_unauthenticated(), ciphertext);
+    output.body = opened_stream(opened.release_unauthenticated(), Bytes::new(), ciphertext);
     output
 }
 
 /// A range, decrypted without being authenticated.
 async fn unauthenticated(
+    client: &Client,
     call: Call<'_>,
     opened: Opened,
     mut output: GetObjectOutput,
     wanted: ByteRange,
 ) -> Result<GetObjectOutput, Error> {
     let wrong = |what: &str| call.failed(S3Failure::WrongAnswer(what.to_owned()));
-    // A server may answer with everything.
-    let content_range = output.content_range.as_deref();
-    let (start, stored_len) = match content_range {
-        Some(text) => parse_content_range(text).ok_or_else(|| wrong("its `Content-Range` cannot be read"))?,
-        None => (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default()),
+    // A server may answer with everything, but not with another range.
+    let (start, stored_len) = match output.content_range.as_deref() {
+        Some(text) => {
+            let (_, stored_len) = parse_content_range(text)
+                .ok_or_else(|| wrong("its `Content-Range` cannot be read"))?;
+            let sent = wanted.of_ciphertext().within(stored_len)?;
+            if text != sent.content_range(stored_len) {
+                return Err(wrong("it is another range than the one that was asked for"));
+            }
+            (sent.start, stored_len)
+        }
+        None => {
+            (0, output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default())
+        }
     };
     let mut opener = opened.unauthenticated_range(wanted, stored_len)?;
     let span = opener.span();
+    if span.len() > client.buffer_limit {
+        return Err(PolicyError::BufferLimit { limit: client.buffer_limit }.into());
+    }
     let mut body = std::mem::take(&mut output.body);
     let mut plaintext = Vec::new();
     let mut at = start;
@@ -269,12 +330,12 @@ async fn unauthenticated(
 }
 
 /// First byte and whole length of `bytes 0-15/48`.
-fn parse_content_range(text: &str) -> Option<(u64, u64)> {
+pub(super) fn parse_content_range(text: &str) -> Option<(u64, u64)> {
     let (span, len) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = span.split_once('-')?;
     Some((start.parse().ok()?, len.parse().ok()?))
 }
 
-fn is_status(error: &Error, status: u16) -> bool {
+pub(super) fn is_status(error: &Error, status: u16) -> bool {
     matches!(error, Error::S3(error) if error.status() == Some(status))
 }

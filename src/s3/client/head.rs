@@ -6,8 +6,10 @@ use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
 use super::Client;
 use super::call::Call;
 use super::inputs::get_of_head;
-use crate::error::{ApiMisuse, Error};
+use super::message::longest_plaintext;
+use crate::error::{ApiMisuse, Error, ObjectError};
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
 
 impl Client {
@@ -17,18 +19,39 @@ impl Client {
     /// [`Error::Object`] if it is not encrypted as a format says, [`Error::S3`] if S3 does not answer,
     /// [`Error::ApiMisuse`] for a range or a part.
     pub async fn head_object(&self, input: HeadObjectInputBuilder) -> Result<ObjectHead, Error> {
+        self.head_with(input, INSTRUCTION_FILE_SUFFIX).await
+    }
+
+    /// The same, with another suffix of the instruction file.
+    pub(super) async fn head_with(
+        &self,
+        input: HeadObjectInputBuilder,
+        suffix: &str,
+    ) -> Result<ObjectHead, Error> {
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("HeadObject", &bucket, &key)?;
         if input.get_range().is_some() || input.get_part_number().is_some() {
             let what = "setting `range` or `part_number`";
-            return Err(ApiMisuse::Setting { what, why: "only the whole of an encrypted object is known" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "only the whole of an encrypted object is known",
+            }
+            .into());
         }
         let beside = get_of_head(&input);
         let mut output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let stored_len =
+            output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let stored = output.metadata.as_ref();
-        let metadata = self.content_metadata(call, stored, &beside, INSTRUCTION_FILE_SUFFIX).await?;
-        let stored_len = output.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
-        let plaintext_len = PlaintextLen::of(&metadata, stored_len);
+        let metadata = match self.content_metadata(call, stored, &beside, suffix).await {
+            Ok(metadata) => Some(metadata),
+            Err(Error::Object(ObjectError::EsdkMessage)) => None,
+            Err(error) => return Err(error),
+        };
+        let plaintext_len = match &metadata {
+            Some(metadata) => PlaintextLen::of(metadata, stored_len),
+            None => PlaintextLen::AtMost(longest_plaintext(stored_len)),
+        };
         output.content_length = match plaintext_len {
             PlaintextLen::Exact(len) | PlaintextLen::Stated(len) => i64::try_from(len).ok(),
             PlaintextLen::AtMost(_) => None,
@@ -54,7 +77,8 @@ pub struct ObjectHead {
     output: HeadObjectOutput,
     stored_len: u64,
     plaintext_len: PlaintextLen,
-    metadata: ContentMetadata,
+    /// None for a message, which has everything in it.
+    metadata: Option<ContentMetadata>,
 }
 
 impl ObjectHead {
@@ -73,12 +97,20 @@ impl ObjectHead {
         self.plaintext_len
     }
 
-    /// How the object is encrypted.
-    pub fn content_metadata(&self) -> &ContentMetadata {
-        &self.metadata
+    /// In which format it is encrypted. Of messages a mark in the metadata tells, which nothing authenticates.
+    pub fn format(&self) -> Format {
+        match self.metadata {
+            Some(_) => Format::Object,
+            None => Format::EsdkMessage,
+        }
     }
 
-    pub(super) fn into_parts(self) -> (HeadObjectOutput, u64, ContentMetadata) {
+    /// How the object is encrypted; `None` for [`Format::EsdkMessage`], where the body says it.
+    pub fn content_metadata(&self) -> Option<&ContentMetadata> {
+        self.metadata.as_ref()
+    }
+
+    pub(super) fn into_parts(self) -> (HeadObjectOutput, u64, Option<ContentMetadata>) {
         (self.output, self.stored_len, self.metadata)
     }
 }
@@ -98,7 +130,7 @@ pub enum PlaintextLen {
     Exact(u64),
     /// The object's metadata says so, which nothing authenticates.
     Stated(u64),
-    /// The padding hides up to 15 bytes.
+    /// Padding hides up to 15 bytes of it, or a header does whose length is not known.
     AtMost(u64),
 }
 

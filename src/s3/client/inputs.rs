@@ -3,7 +3,6 @@
 use aws_sdk_s3::operation::abort_multipart_upload::builders::AbortMultipartUploadInputBuilder;
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadInputBuilder;
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadInputBuilder;
-use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadInput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
@@ -26,6 +25,25 @@ macro_rules! copy {
         let (from, to) = ($from, $to);
         to$(.$set(from.$get().clone()))*
     }};
+}
+
+/// An instruction file: protected by S3 as the object is.
+macro_rules! instruction_file {
+    ($from:expr) => {
+        copy!($from => PutObjectInputBuilder::default();
+            get_bucket set_bucket, get_acl set_acl,
+            get_grant_full_control set_grant_full_control, get_grant_read set_grant_read,
+            get_grant_read_acp set_grant_read_acp, get_grant_write_acp set_grant_write_acp,
+            get_server_side_encryption set_server_side_encryption,
+            get_sse_customer_algorithm set_sse_customer_algorithm,
+            get_sse_customer_key set_sse_customer_key,
+            get_sse_customer_key_md5 set_sse_customer_key_md5,
+            get_ssekms_key_id set_ssekms_key_id,
+            get_ssekms_encryption_context set_ssekms_encryption_context,
+            get_bucket_key_enabled set_bucket_key_enabled, get_request_payer set_request_payer,
+            get_expected_bucket_owner set_expected_bucket_owner,
+        )
+    };
 }
 
 /// A request to put an object, as a builder again, without its body.
@@ -79,31 +97,6 @@ pub(super) fn put_in_parts(input: PutObjectInput) -> CreateMultipartUploadInputB
     )
 }
 
-/// The multipart upload as a builder again.
-pub(super) fn create_again(input: CreateMultipartUploadInput) -> CreateMultipartUploadInputBuilder {
-    carry!(input => CreateMultipartUploadInputBuilder::default();
-        acl set_acl, bucket set_bucket, cache_control set_cache_control,
-        content_disposition set_content_disposition, content_encoding set_content_encoding,
-        content_language set_content_language, content_type set_content_type,
-        checksum_algorithm set_checksum_algorithm, checksum_type set_checksum_type,
-        expires set_expires, grant_full_control set_grant_full_control, grant_read set_grant_read,
-        grant_read_acp set_grant_read_acp, grant_write_acp set_grant_write_acp, key set_key,
-        metadata set_metadata, server_side_encryption set_server_side_encryption,
-        storage_class set_storage_class, website_redirect_location set_website_redirect_location,
-        sse_customer_algorithm set_sse_customer_algorithm, sse_customer_key set_sse_customer_key,
-        sse_customer_key_md5 set_sse_customer_key_md5, ssekms_key_id set_ssekms_key_id,
-        ssekms_encryption_context set_ssekms_encryption_context,
-        bucket_key_enabled set_bucket_key_enabled, request_payer set_request_payer,
-        tagging set_tagging, object_lock_mode set_object_lock_mode,
-        object_lock_retain_until_date set_object_lock_retain_until_date,
-        object_lock_legal_hold_status set_object_lock_legal_hold_status,
-        object_lock_event_hold set_object_lock_event_hold,
-        object_lock_event_hold_duration_days set_object_lock_event_hold_duration_days,
-        object_lock_event_hold_duration_years set_object_lock_event_hold_duration_years,
-        expected_bucket_owner set_expected_bucket_owner,
-    )
-}
-
 /// What the calls for one multipart upload have in common.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared {
@@ -128,10 +121,12 @@ impl Shared {
         input: CompleteMultipartUploadInputBuilder,
     ) -> CompleteMultipartUploadInputBuilder {
         let create = &self.create;
-        let payer = input.get_request_payer().clone().or_else(|| create.get_request_payer().clone());
+        let payer =
+            input.get_request_payer().clone().or_else(|| create.get_request_payer().clone());
         let owner = input.get_expected_bucket_owner().clone();
         let owner = owner.or_else(|| create.get_expected_bucket_owner().clone());
-        let checksum_type = input.get_checksum_type().clone().or_else(|| create.get_checksum_type().clone());
+        let checksum_type =
+            input.get_checksum_type().clone().or_else(|| create.get_checksum_type().clone());
         copy!(create => input;
             get_bucket set_bucket, get_key set_key,
             get_sse_customer_algorithm set_sse_customer_algorithm,
@@ -150,39 +145,15 @@ impl Shared {
         )
     }
 
-    /// The instruction file of the object: protected by S3 as the object is.
+    /// The instruction file of the object.
     pub(super) fn instruction_file(&self) -> PutObjectInputBuilder {
-        copy!(&self.create => PutObjectInputBuilder::default();
-            get_bucket set_bucket, get_acl set_acl,
-            get_grant_full_control set_grant_full_control, get_grant_read set_grant_read,
-            get_grant_read_acp set_grant_read_acp, get_grant_write_acp set_grant_write_acp,
-            get_server_side_encryption set_server_side_encryption,
-            get_sse_customer_algorithm set_sse_customer_algorithm,
-            get_sse_customer_key set_sse_customer_key,
-            get_sse_customer_key_md5 set_sse_customer_key_md5,
-            get_ssekms_key_id set_ssekms_key_id,
-            get_ssekms_encryption_context set_ssekms_encryption_context,
-            get_bucket_key_enabled set_bucket_key_enabled, get_request_payer set_request_payer,
-            get_expected_bucket_owner set_expected_bucket_owner,
-        )
+        instruction_file!(&self.create)
     }
 }
 
 /// The instruction file of an object that is put in one request.
 pub(super) fn instruction_file_of_put(input: &PutObjectInputBuilder) -> PutObjectInputBuilder {
-    copy!(input => PutObjectInputBuilder::default();
-        get_bucket set_bucket, get_acl set_acl,
-        get_grant_full_control set_grant_full_control, get_grant_read set_grant_read,
-        get_grant_read_acp set_grant_read_acp, get_grant_write_acp set_grant_write_acp,
-        get_server_side_encryption set_server_side_encryption,
-        get_sse_customer_algorithm set_sse_customer_algorithm,
-        get_sse_customer_key set_sse_customer_key,
-        get_sse_customer_key_md5 set_sse_customer_key_md5,
-        get_ssekms_key_id set_ssekms_key_id,
-        get_ssekms_encryption_context set_ssekms_encryption_context,
-        get_bucket_key_enabled set_bucket_key_enabled, get_request_payer set_request_payer,
-        get_expected_bucket_owner set_expected_bucket_owner,
-    )
+    instruction_file!(input)
 }
 
 /// Asks about the object that would be got.
@@ -227,12 +198,17 @@ pub(super) fn refuse_checksums(input: &PutObjectInput) -> Result<(), Error> {
     ];
     if given.into_iter().any(Option::is_some) {
         let what = "checksum of the body";
-        let why = "it is that of the plaintext, but ciphertext is sent: set `checksum_algorithm` instead";
+        let why =
+            "it is that of the plaintext, but ciphertext is sent: set `checksum_algorithm` instead";
         return Err(ApiMisuse::Setting { what, why }.into());
     }
     if input.write_offset_bytes.is_some() {
         let what = "setting `write_offset_bytes`";
-        return Err(ApiMisuse::Setting { what, why: "nothing can be appended to an encrypted object" }.into());
+        return Err(ApiMisuse::Setting {
+            what,
+            why: "nothing can be appended to an encrypted object",
+        }
+        .into());
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ impl<'a> ListObjects<'a> {
         let call = Call { operation: "ListObjectsV2", bucket: named("bucket", &bucket)?, key: "" };
         let owner = input.get_expected_bucket_owner().clone();
         let payer = input.get_request_payer().clone();
-        let mut output = input.send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let mut output =
+            input.send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
         let objects = output.contents.take().unwrap_or_default();
         let asked = objects.into_iter().map(|object| {
             let head = HeadObjectInputBuilder::default()
@@ -66,7 +67,8 @@ impl<'a> ListObjects<'a> {
                 .set_expected_bucket_owner(owner.clone())
                 .set_request_payer(payer.clone());
             async move {
-                let stored = object.size.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
+                let stored =
+                    object.size.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
                 let is_instruction_file =
                     object.key().is_some_and(|key| key.ends_with(INSTRUCTION_FILE_SUFFIX));
                 let plaintext_len = if is_instruction_file {

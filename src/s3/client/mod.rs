@@ -1,5 +1,6 @@
 //! The client on the AWS SDK.
 
+mod audit;
 mod body;
 mod call;
 mod copy;
@@ -9,29 +10,34 @@ mod get;
 mod head;
 mod inputs;
 mod list;
+mod message;
 mod multipart;
 mod put;
+mod rewrap;
 mod upload;
+mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use audit::{Audit, AuditedObjects, Need, ObjectAudit};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
-use aws_sdk_s3::primitives::ByteStream;
 pub use download::{Download, Downloaded};
 pub use get::GetObject;
 pub use head::{ObjectHead, PlaintextLen};
 pub use list::{ListObjects, ListedObject, Listing};
-pub use multipart::MultipartUpload;
+pub use multipart::{CreateMultipartUpload, MultipartUpload};
 pub use put::PutObject;
+pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrapped, Wrapping};
 pub use upload::Upload;
 
 use self::call::Call;
+use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
-use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::keyring::S3Keyring;
-use crate::s3::metadata::{ContentMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
+use crate::s3::metadata::{ContentMetadata, EncodedMetadata, MAX_INSTRUCTION_FILE_LEN, Metadata};
 use crate::s3::policy::Policy;
 
 /// Encrypts objects before they are uploaded, and decrypts them after they are downloaded.
@@ -64,6 +70,7 @@ pub struct Client {
     policy: Policy,
     buffer_limit: u64,
     instruction_files: InstructionFiles,
+    messages: Messages,
 }
 
 impl Client {
@@ -84,6 +91,7 @@ impl Client {
             policy: Policy::default(),
             buffer_limit: DEFAULT_BUFFER_LIMIT,
             instruction_files: InstructionFiles::default(),
+            messages: Messages::default(),
         }
     }
 
@@ -95,6 +103,9 @@ impl Client {
     }
 
     /// How many bytes of one object may wait in memory for its authentication. Default: 64 MiB.
+    ///
+    /// They are bytes of what is stored. Those of a [message](crate::s3::Format::EsdkMessage) that is got whole wait
+    /// beside their plaintext, which takes as much again.
     #[must_use]
     pub fn buffer_limit(mut self, bytes: u64) -> Self {
         self.buffer_limit = bytes;
@@ -130,27 +141,39 @@ impl Client {
         beside: &GetObjectInputBuilder,
         suffix: &str,
     ) -> Result<ContentMetadata, Error> {
-        let pairs = stored.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
-        let partial = match Metadata::classify(pairs)? {
+        let partial = match Metadata::read(stored.into_iter().flatten())? {
             Metadata::Complete(metadata) => return Ok(metadata),
+            Metadata::InInstructionFile(_) if message::is_marked(stored) => {
+                return Err(ObjectError::EsdkMessage.into());
+            }
             Metadata::InInstructionFile(partial) => partial,
         };
         if self.instruction_files == InstructionFiles::Never {
-            return Err(ObjectError::NotEncrypted { instruction_file: None }.into());
+            return Err(partial.without_instruction_file(None));
         }
         let key = format!("{}{suffix}", call.key);
         match self.instruction_file(call.key(&key), beside).await? {
             Some(text) => partial.complete(&text),
-            None => Err(ObjectError::NotEncrypted { instruction_file: Some(key) }.into()),
+            None => Err(partial.without_instruction_file(Some(&key))),
         }
     }
 
-    /// Gets an instruction file, if there is one.
+    /// Gets the text of an instruction file, if there is one.
     async fn instruction_file(
         &self,
         call: Call<'_>,
         beside: &GetObjectInputBuilder,
     ) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.stored_instruction_file(call, beside).await?;
+        Ok(found.map(|(text, _)| text))
+    }
+
+    /// Gets an instruction file, if there is one: its text, and the answer without it.
+    async fn stored_instruction_file(
+        &self,
+        call: Call<'_>,
+        beside: &GetObjectInputBuilder,
+    ) -> Result<Option<(Vec<u8>, GetObjectOutput)>, Error> {
         let call = call.operation("GetObject");
         let input = GetObjectInputBuilder::default()
             .bucket(call.bucket)
@@ -160,20 +183,24 @@ impl Client {
             .set_sse_customer_algorithm(beside.get_sse_customer_algorithm().clone())
             .set_sse_customer_key(beside.get_sse_customer_key().clone())
             .set_sse_customer_key_md5(beside.get_sse_customer_key_md5().clone());
-        let mut output = match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
-            Ok(output) => output,
-            Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let mut output =
+            match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+                Ok(output) => output,
+                Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+        let mut body = std::mem::take(&mut output.body);
         let mut text = Vec::new();
-        while let Some(chunk) = output.body.next().await {
+        while let Some(chunk) = body.next().await {
             text.extend_from_slice(&chunk.map_err(|error| call.body_failed(error))?);
             if text.len() > MAX_INSTRUCTION_FILE_LEN {
                 let fault = format!("is longer than {MAX_INSTRUCTION_FILE_LEN} bytes");
                 return Err(ObjectError::InstructionFile { fault }.into());
             }
         }
-        Ok(Some(text))
+        Ok(Some((text, output)))
     }
 
     /// Stores an instruction file beside an object.
@@ -182,11 +209,12 @@ impl Client {
         call: Call<'_>,
         input: PutObjectInputBuilder,
         suffix: &str,
-        text: Vec<u8>,
+        text: String,
     ) -> Result<(), Error> {
         let key = format!("{}{suffix}", call.key);
         let call = call.key(&key).operation("PutObject");
-        let input = input.key(&key).metadata(INSTRUCTION_FILE_MARK, "").body(ByteStream::from(text));
+        let (mark, value) = EncodedMetadata::instruction_file_metadata();
+        let input = input.key(&key).metadata(mark, value).body(text.into_bytes().into());
         input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         Ok(())
     }
@@ -218,5 +246,3 @@ pub enum InstructionFiles {
 
 /// Enough for most objects, little enough for most processes.
 const DEFAULT_BUFFER_LIMIT: u64 = 64 << 20;
-/// Metadata that tells instruction files from other objects, as other clients write it.
-const INSTRUCTION_FILE_MARK: &str = "x-amz-crypto-instr-file";

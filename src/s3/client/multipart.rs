@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::inputs::Shared;
+use super::put::encryption_pairs;
 use super::{Client, InstructionFiles};
 use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, S3Failure};
@@ -39,7 +40,13 @@ impl Client {
         part_len: usize,
     ) -> CreateMultipartUpload<'_> {
         let instruction_files = self.instruction_files;
-        CreateMultipartUpload { client: self, input, part_len, context: EncryptionContext::default(), instruction_files }
+        CreateMultipartUpload {
+            client: self,
+            input,
+            part_len,
+            context: EncryptionContext::default(),
+            instruction_files,
+        }
     }
 }
 
@@ -56,7 +63,10 @@ pub struct CreateMultipartUpload<'a> {
 
 impl<'a> CreateMultipartUpload<'a> {
     /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -75,33 +85,12 @@ impl<'a> CreateMultipartUpload<'a> {
         let own = input.get_metadata().clone().unwrap_or_default();
         let prepared = client.prepared(&context, &own, instruction_files).await?;
         let mut metadata: HashMap<_, _> = own;
-        metadata.extend(prepared.metadata());
-        let instruction_file = prepared.instruction_file();
+        metadata.extend(encryption_pairs(&prepared));
+        let instruction_file = prepared.metadata().instruction_file().map(str::to_owned);
         let create = input.set_metadata(Some(metadata));
-        let output = create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
-        let upload_id = output.upload_id().unwrap_or_default().to_owned();
-        if upload_id.is_empty() {
-            return Err(call.failed(S3Failure::WrongAnswer("it has no upload id".to_owned())));
-        }
-        let (bucket, key) = (call.bucket.to_owned(), call.key.to_owned());
-        let state = State {
-            sealer: Some(prepared.into_part_sealer()),
-            tickets: BTreeMap::new(),
-            next_part: 1,
-            parts: BTreeMap::new(),
-            last_part: None,
-        };
-        Ok(MultipartUpload {
-            client: client.clone(),
-            bucket,
-            key,
-            output,
-            shared: Shared { create },
-            upload_id,
-            part_len,
-            instruction_file,
-            state: Mutex::new(state),
-        })
+        let upload = MultipartUpload::begin(client, call, create, part_len).await?;
+        upload.state().sealer = Some(prepared.into_part_sealer());
+        Ok(MultipartUpload { instruction_file, ..upload })
     }
 }
 
@@ -140,7 +129,7 @@ pub struct MultipartUpload {
     shared: Shared,
     upload_id: String,
     part_len: usize,
-    instruction_file: Option<Vec<u8>>,
+    instruction_file: Option<String>,
     state: Mutex<State>,
 }
 
@@ -153,18 +142,55 @@ struct State {
     next_part: i32,
     parts: BTreeMap<i32, Part>,
     last_part: Option<i32>,
+    /// What S3 answered to the end; only the instruction file may be missing then.
+    done: Option<CompleteMultipartUploadOutput>,
 }
 
 #[derive(Debug)]
 enum Part {
-    /// Another call seals or sends it.
-    UnderWay(Option<SealedPart>),
-    /// It was not stored: the ciphertext waits, as its plaintext must not be encrypted a second time.
-    Failed(Option<SealedPart>, Bytes),
+    /// Another call seals it.
+    UnderWay,
+    /// It is not stored yet: the ciphertext waits, as its plaintext must not be encrypted a second time.
+    Unsent(Option<SealedPart>, Bytes),
     Stored(Option<SealedPart>, Box<CompletedPart>),
 }
 
 impl MultipartUpload {
+    /// Begins an upload of parts that need no more encryption: one without a sealer.
+    pub(super) async fn begin(
+        client: &Client,
+        call: Call<'_>,
+        create: CreateMultipartUploadInputBuilder,
+        part_len: usize,
+    ) -> Result<Self, Error> {
+        let call = call.operation("CreateMultipartUpload");
+        let output =
+            create.clone().send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let upload_id = output.upload_id().unwrap_or_default().to_owned();
+        if upload_id.is_empty() {
+            return Err(call.failed(S3Failure::WrongAnswer("it has no upload id".to_owned())));
+        }
+        let state = State {
+            sealer: None,
+            tickets: BTreeMap::new(),
+            next_part: 1,
+            parts: BTreeMap::new(),
+            last_part: None,
+            done: None,
+        };
+        Ok(Self {
+            client: client.clone(),
+            bucket: call.bucket.to_owned(),
+            key: call.key.to_owned(),
+            output,
+            shared: Shared { create },
+            upload_id,
+            part_len,
+            instruction_file: None,
+            state: Mutex::new(state),
+        })
+    }
+
     /// What S3 answered to the beginning.
     pub fn output(&self) -> &CreateMultipartUploadOutput {
         &self.output
@@ -180,15 +206,26 @@ impl MultipartUpload {
     /// # Errors
     /// [`Error::ApiMisuse`] for a part of another length, or one that was given before;
     /// [`Error::S3`] if S3 does not take it: [`resend_part`](Self::resend_part) tries again.
-    pub async fn upload_part(&self, number: i32, plaintext: Vec<u8>) -> Result<UploadPartOutput, Error> {
+    pub async fn upload_part(
+        &self,
+        number: i32,
+        plaintext: Vec<u8>,
+    ) -> Result<UploadPartOutput, Error> {
         let (found, expected) = (plaintext.len(), self.part_len);
         if found != expected {
             let [expected, found] = [expected, found].map(crate::message::to_u64);
-            return Err(ApiMisuse::BufferLen { what: "a part that is not the last", expected, found }.into());
+            return Err(ApiMisuse::BufferLen {
+                what: "a part that is not the last",
+                expected,
+                found,
+            }
+            .into());
         }
         let ticket = self.state().ticket(number, self.part_len, found)?;
         let (part, sealed) = seal(ticket, plaintext).await?;
-        self.send(number, part.into(), Some(sealed)).await
+        let part = Bytes::from(part);
+        self.state().parts.insert(number, Part::Unsent(Some(sealed), part.clone()));
+        self.send(number, part).await
     }
 
     /// Encrypts and uploads the last part, of at most the part length, with the authentication tag of the whole
@@ -196,7 +233,11 @@ impl MultipartUpload {
     ///
     /// # Errors
     /// As [`upload_part`](Self::upload_part), and [`Error::ApiMisuse`] if a part before it is missing.
-    pub async fn upload_last_part(&self, number: i32, plaintext: Vec<u8>) -> Result<UploadPartOutput, Error> {
+    pub async fn upload_last_part(
+        &self,
+        number: i32,
+        plaintext: Vec<u8>,
+    ) -> Result<UploadPartOutput, Error> {
         let (found, limit) = (plaintext.len(), self.part_len);
         if found > limit {
             let [expected, found] = [limit, found].map(crate::message::to_u64);
@@ -206,7 +247,9 @@ impl MultipartUpload {
         let (mut part, sealed) = seal(ticket, plaintext).await?;
         let tag = self.state().finish(number, sealed)?;
         part.extend_from_slice(&tag);
-        self.send(number, part.into(), None).await
+        let part = Bytes::from(part);
+        self.state().parts.insert(number, Part::Unsent(None, part.clone()));
+        self.send(number, part).await
     }
 
     /// Uploads a part again that S3 did not take: the same ciphertext.
@@ -214,8 +257,8 @@ impl MultipartUpload {
     /// # Errors
     /// [`Error::ApiMisuse`] if there is no such part that failed, [`Error::S3`] if S3 does not take it again.
     pub async fn resend_part(&self, number: i32) -> Result<UploadPartOutput, Error> {
-        let (sealed, ciphertext) = self.state().failed(number)?;
-        self.send(number, ciphertext, sealed).await
+        let ciphertext = self.state().unsent(number)?;
+        self.send(number, ciphertext).await
     }
 
     /// Makes the parts an object.
@@ -224,24 +267,48 @@ impl MultipartUpload {
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] if a part is missing, [`Error::S3`] if S3 refuses. The upload is still there then:
-    /// complete it again, or abort it.
+    /// complete it again, or abort it. Where only the instruction file was not stored, which opens the object,
+    /// completing again stores it.
     pub async fn complete(
         &self,
         input: CompleteMultipartUploadInputBuilder,
     ) -> Result<CompleteMultipartUploadOutput, Error> {
         let call = self.call("CompleteMultipartUpload");
-        let parts = self.state().completed()?;
-        let input = self
-            .shared
-            .fill_complete(input)
-            .upload_id(&self.upload_id)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
-        let output = input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let done = self.state().done.clone();
+        let output = match done {
+            Some(output) => output,
+            None => {
+                let parts = self.state().completed()?;
+                let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+                let input = self.shared.fill_complete(input).upload_id(&self.upload_id);
+                let sent = input.multipart_upload(parts).send_with(&self.client.sdk).await;
+                let output = sent.map_err(|error| call.sdk_error(error))?;
+                self.state().done = Some(output.clone());
+                output
+            }
+        };
         if let Some(text) = &self.instruction_file {
             let input = self.shared.instruction_file();
-            self.client.put_instruction_file(call, input, INSTRUCTION_FILE_SUFFIX, text.clone()).await?;
+            self.client
+                .put_instruction_file(call, input, INSTRUCTION_FILE_SUFFIX, text.clone())
+                .await?;
         }
         Ok(output)
+    }
+
+    /// Uploads a part that is encrypted already.
+    pub(super) async fn upload_sealed_part(
+        &self,
+        number: i32,
+        ciphertext: Vec<u8>,
+        is_last: bool,
+    ) -> Result<UploadPartOutput, Error> {
+        let part = Bytes::from(ciphertext);
+        self.state().parts.insert(number, Part::Unsent(None, part.clone()));
+        if is_last {
+            self.state().last_part = Some(number);
+        }
+        self.send(number, part).await
     }
 
     /// Forgets the upload and the parts that S3 has.
@@ -255,18 +322,13 @@ impl MultipartUpload {
         Ok(())
     }
 
-    async fn send(
-        &self,
-        number: i32,
-        ciphertext: Bytes,
-        sealed: Option<SealedPart>,
-    ) -> Result<UploadPartOutput, Error> {
-        // If this call is dropped before S3 answers, the ciphertext is still there for `resend_part`.
-        self.state().parts.insert(number, Part::Failed(sealed, ciphertext.clone()));
+    /// Sends a part whose ciphertext the state has, where it stays if this is dropped before S3 answers.
+    async fn send(&self, number: i32, ciphertext: Bytes) -> Result<UploadPartOutput, Error> {
         let call = self.call("UploadPart");
         let body = ByteStream::new(SdkBody::from(ciphertext));
         let input = self.shared.part().upload_id(&self.upload_id).part_number(number).body(body);
-        let output = input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let output =
+            input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
         if output.e_tag().is_none_or(str::is_empty) {
             return Err(call.failed(S3Failure::WrongAnswer("it has no ETag".to_owned())));
         }
@@ -297,10 +359,13 @@ impl State {
         let ticket = match self.tickets.remove(&number) {
             Some(ticket) => ticket,
             None if number < self.next_part => {
-                return Err(order("a part was given twice: `resend_part` sends one again that failed"));
+                return Err(order(
+                    "a part was given twice: `resend_part` sends one again that failed",
+                ));
             }
             None => {
-                let sealer = self.sealer.as_ref().ok_or_else(|| order("the last part was given already"))?;
+                let sealer =
+                    self.sealer.as_ref().ok_or_else(|| order("the last part was given already"))?;
                 while self.next_part < number {
                     self.tickets.insert(self.next_part, sealer.next_part(part_len)?);
                     self.next_part = self.next_part.saturating_add(1);
@@ -310,20 +375,29 @@ impl State {
                 ticket
             }
         };
-        self.parts.insert(number, Part::UnderWay(None));
+        self.parts.insert(number, Part::UnderWay);
         Ok(ticket)
     }
 
-    fn last_ticket(&mut self, number: i32, part_len: usize, len: usize) -> Result<PartTicket, Error> {
+    fn last_ticket(
+        &mut self,
+        number: i32,
+        part_len: usize,
+        len: usize,
+    ) -> Result<PartTicket, Error> {
         let missing = |why| Error::from(ApiMisuse::Order(why));
         if self.last_part.is_some() {
             return Err(missing("the last part was given already"));
         }
         if !self.tickets.is_empty() || number != self.next_part {
-            return Err(missing("the last part comes after all others were given, and is numbered after them"));
+            return Err(missing(
+                "the last part comes after all others were given, and is numbered after them",
+            ));
         }
-        if self.parts.values().any(|part| matches!(part, Part::UnderWay(None))) {
-            return Err(missing("a part before the last is still being encrypted: wait for it, or give it again"));
+        if self.parts.values().any(|part| matches!(part, Part::UnderWay)) {
+            return Err(missing(
+                "a part before the last is still being encrypted: wait for it; if that call was given up, abort",
+            ));
         }
         self.ticket(number, part_len, len)
     }
@@ -332,24 +406,25 @@ impl State {
     fn finish(&mut self, number: i32, last: SealedPart) -> Result<[u8; 16], Error> {
         let sealer = self.sealer.take().ok_or(ApiMisuse::Poisoned)?;
         let sealed = self.parts.values_mut().filter_map(|part| match part {
-            Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _) => sealed.take(),
+            Part::UnderWay => None,
+            Part::Unsent(sealed, _) | Part::Stored(sealed, _) => sealed.take(),
         });
         let sealed = sealed.chain([last]).collect();
         self.last_part = Some(number);
         sealer.finish(sealed)
     }
 
-    fn failed(&mut self, number: i32) -> Result<(Option<SealedPart>, Bytes), Error> {
-        match self.parts.get_mut(&number) {
-            Some(Part::Failed(sealed, ciphertext)) => Ok((sealed.take(), ciphertext.clone())),
-            _ => Err(ApiMisuse::Order("there is no such part that failed").into()),
+    fn unsent(&self, number: i32) -> Result<Bytes, Error> {
+        match self.parts.get(&number) {
+            Some(Part::Unsent(_, ciphertext)) => Ok(ciphertext.clone()),
+            _ => Err(ApiMisuse::Order("there is no such part that was not stored").into()),
         }
     }
 
     fn stored(&mut self, number: i32, output: &UploadPartOutput) {
         let sealed = match self.parts.get_mut(&number) {
-            Some(Part::UnderWay(sealed) | Part::Failed(sealed, _) | Part::Stored(sealed, _)) => sealed.take(),
-            None => None,
+            Some(Part::Unsent(sealed, _) | Part::Stored(sealed, _)) => sealed.take(),
+            Some(Part::UnderWay) | None => None,
         };
         self.parts.insert(number, Part::Stored(sealed, Box::new(completed(number, output))));
     }
@@ -362,7 +437,12 @@ impl State {
         for number in 1..=last {
             match self.parts.get(&number) {
                 Some(Part::Stored(_, part)) => all.push(CompletedPart::clone(part)),
-                _ => return Err(ApiMisuse::Order("a part is not stored yet: wait for it, or `resend_part`").into()),
+                _ => {
+                    return Err(ApiMisuse::Order(
+                        "a part is not stored yet: wait for it, or `resend_part`",
+                    )
+                    .into());
+                }
             }
         }
         Ok(all)
@@ -372,8 +452,6 @@ impl State {
 /// Encrypts a part where it does not keep the runtime from other work.
 async fn seal(ticket: PartTicket, mut part: Vec<u8>) -> Result<(Vec<u8>, SealedPart), Error> {
     let work = move || {
-        // Room for the tag, so that the last part is not moved.
-        part.reserve_exact(16);
         let sealed = ticket.seal(&mut part)?;
         Ok((part, sealed))
     };

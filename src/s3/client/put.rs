@@ -16,6 +16,7 @@ use crate::error::{ApiMisuse, Error, ObjectError};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
+use crate::s3::format::Format;
 use crate::s3::prepare::{Prepared, ciphertext_len, prepare};
 
 impl Client {
@@ -34,8 +35,13 @@ impl Client {
     ///
     /// Spec: s3-encryption/client, "Required API Operations".
     pub fn put_object(&self, input: PutObjectInputBuilder) -> PutObject<'_> {
-        let instruction_files = self.instruction_files;
-        PutObject { client: self, input, context: EncryptionContext::default(), instruction_files }
+        PutObject {
+            client: self,
+            input,
+            context: EncryptionContext::default(),
+            instruction_files: self.instruction_files,
+            format: Format::default(),
+        }
     }
 }
 
@@ -46,39 +52,53 @@ pub struct PutObject<'a> {
     input: PutObjectInputBuilder,
     context: EncryptionContext,
     instruction_files: InstructionFiles,
+    format: Format,
 }
 
 impl<'a> PutObject<'a> {
-    /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    /// The encryption context: that of AWS KMS, or of the message. The same pairs are needed to get the object.
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
 
-    /// Whether the wrapped data key goes into an instruction file. Default: as the client is set.
+    /// Whether the wrapped data key goes into an instruction file; never for messages, which have it in them. Default:
+    /// as the client is set.
     pub fn instruction_file(mut self, when: InstructionFiles) -> Self {
         self.instruction_files = when;
         self
     }
 
+    /// In which format the body is encrypted. Default: [`Format::Object`].
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     async fn run(self) -> Result<PutObjectOutput, Error> {
-        let Self { client, input, context, instruction_files } = self;
+        let Self { client, input, context, instruction_files, format } = self;
         let mut input = input.build().map_err(unusable_input)?;
         let body = std::mem::take(&mut input.body);
         refuse_checksums(&input)?;
         let plaintext_len = stated_len(input.content_length, &body)?;
-        let stored_len = ciphertext_len(plaintext_len)?;
         let input = put_again(input);
         let (bucket, key) = (input.get_bucket().clone(), input.get_key().clone());
         let call = Call::new("PutObject", &bucket, &key)?;
+        if format == Format::EsdkMessage {
+            return client.put_message(call, input, (body, plaintext_len), &context).await;
+        }
+        let stored_len = ciphertext_len(plaintext_len)?;
         let stored_len = i64::try_from(stored_len)
             .map_err(|_| Error::from(ObjectError::ContentTooLong { limit: stored_len }))?;
         let own = input.get_metadata().clone().unwrap_or_default();
         let prepared = client.prepared(&context, &own, instruction_files).await?;
 
         let mut metadata = own;
-        metadata.extend(prepared.metadata());
-        let file = prepared.instruction_file();
+        metadata.extend(encryption_pairs(&prepared));
+        let file = prepared.metadata().instruction_file().map(str::to_owned);
         let beside = file.is_some().then(|| instruction_file_of_put(&input));
         let body = sealed(prepared, body, plaintext_len)?;
         let input = input.set_metadata(Some(metadata)).content_length(stored_len).body(body);
@@ -118,13 +138,12 @@ impl Client {
         let always = instruction_files == InstructionFiles::Always;
         let request = prepare(&*self.keyring).context(context.iter()).policy(self.policy.clone());
         let prepared = request.instruction_file(always).await?;
-        let pairs = || own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        match prepared.check_metadata(pairs()) {
+        match prepared.metadata().check_user_metadata(own) {
             Err(Error::Object(ObjectError::MetadataTooLong { .. }))
                 if instruction_files == InstructionFiles::WhenNeeded =>
             {
                 let prepared = prepared.with_instruction_file();
-                prepared.check_metadata(pairs())?;
+                prepared.metadata().check_user_metadata(own)?;
                 Ok(prepared)
             }
             Err(error) => Err(error),
@@ -133,11 +152,17 @@ impl Client {
     }
 }
 
+/// What the SDK adds to the metadata of an object.
+pub(super) fn encryption_pairs(prepared: &Prepared) -> impl Iterator<Item = (String, String)> {
+    prepared.metadata().object().map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
 /// The ciphertext of a body.
 fn sealed(prepared: Prepared, body: ByteStream, plaintext_len: u64) -> Result<ByteStream, Error> {
     let mut sealer = prepared.into_sealer();
     let Some(plaintext) = body.bytes() else {
-        return Ok(sealed_stream(sealer, body, plaintext_len));
+        let len = ciphertext_len(plaintext_len)?;
+        return Ok(sealed_stream(sealer, body, plaintext_len, len));
     };
     // In memory already: ciphertext that stays there can be sent again, bit by bit the same.
     let mut out = Vec::with_capacity(plaintext.len().saturating_add(16));
@@ -150,7 +175,9 @@ fn sealed(prepared: Prepared, body: ByteStream, plaintext_len: u64) -> Result<By
 fn stated_len(content_length: Option<i64>, body: &ByteStream) -> Result<u64, Error> {
     let what = "content length";
     let stated = content_length
-        .map(|len| u64::try_from(len).map_err(|_| ApiMisuse::Setting { what, why: "it is negative" }))
+        .map(|len| {
+            u64::try_from(len).map_err(|_| ApiMisuse::Setting { what, why: "it is negative" })
+        })
         .transpose()?;
     let known = match (body.bytes(), body.size_hint()) {
         (Some(bytes), _) => Some(to_u64(bytes.len())),

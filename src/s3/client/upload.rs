@@ -4,19 +4,23 @@ use std::future::IntoFuture;
 use std::pin::pin;
 
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadInputBuilder;
-use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
+use aws_sdk_s3::operation::put_object::{PutObjectInput, PutObjectOutput};
+use aws_sdk_s3::operation::upload_part::UploadPartOutput;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use super::call::Call;
 use super::inputs::{put_again, put_in_parts, refuse_checksums};
+use super::message::marked;
 use super::multipart::{MAX_PARTS, check_part_len};
 use super::put::unusable_input;
 use super::{Client, InstructionFiles, MultipartUpload};
 use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error};
 use crate::materials::BoxFuture;
+use crate::s3::format::Format;
 use crate::secret::wipe;
 
 impl Client {
@@ -38,6 +42,7 @@ impl Client {
             reader,
             context: EncryptionContext::default(),
             instruction_files: self.instruction_files,
+            format: Format::default(),
             part_len: DEFAULT_PART_LEN,
             parallelism: DEFAULT_PARALLELISM,
         }
@@ -52,13 +57,17 @@ pub struct Upload<'a, R> {
     reader: R,
     context: EncryptionContext,
     instruction_files: InstructionFiles,
+    format: Format,
     part_len: usize,
     parallelism: usize,
 }
 
 impl<'a, R: AsyncRead + Unpin + Send> Upload<'a, R> {
-    /// The encryption context of AWS KMS. The same pairs are needed to get the object.
-    pub fn context<N: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    /// The encryption context: that of AWS KMS, or of the message. The same pairs are needed to get the object.
+    pub fn context<N: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.context = EncryptionContext::from_iter(pairs);
         self
     }
@@ -69,8 +78,16 @@ impl<'a, R: AsyncRead + Unpin + Send> Upload<'a, R> {
         self
     }
 
+    /// In which format the body is encrypted. Default: [`Format::Object`].
+    ///
+    /// A message is encrypted from start to end as it is read, and its parts are sent at the same time.
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     /// Length of a part in bytes, a multiple of 16 from 5 MiB to 5 GiB. Default: 8 MiB, enough for the largest
-    /// object that the format allows.
+    /// object that [`Format::Object`] allows, and for messages of 78 GiB.
     pub fn part_len(mut self, bytes: usize) -> Self {
         self.part_len = bytes;
         self
@@ -83,66 +100,125 @@ impl<'a, R: AsyncRead + Unpin + Send> Upload<'a, R> {
     }
 
     async fn run(self) -> Result<PutObjectOutput, Error> {
-        let Self { client, input, mut reader, context, instruction_files, part_len, parallelism } = self;
+        let Self {
+            client,
+            input,
+            reader,
+            context,
+            instruction_files,
+            format,
+            part_len,
+            parallelism,
+        } = self;
         check_part_len(part_len)?;
-        let input = input.build().map_err(unusable_input)?;
+        let mut input = input.build().map_err(unusable_input)?;
         refuse_checksums(&input)?;
         if input.body.size_hint() != (0, Some(0)) || input.content_length.is_some() {
             let what = "input";
-            return Err(ApiMisuse::Setting { what, why: "the reader is the body: leave out `body` and `content_length`" }.into());
+            return Err(ApiMisuse::Setting {
+                what,
+                why: "the reader is the body: leave out `body` and `content_length`",
+            }
+            .into());
         }
-        let first = read_part(&mut reader, part_len, Vec::new()).await?;
-        let Filled::Full(first, more) = first else {
-            let Filled::Last(all) = first else { return Err(ApiMisuse::Poisoned.into()) };
-            let put = client.put_object(put_again(input).body(all.into()));
-            return put.context(context.iter()).instruction_file(instruction_files).await;
-        };
-        let (if_match, if_none_match) = (input.if_match.clone(), input.if_none_match.clone());
-        let create = client.create_multipart_upload(put_in_parts(input), part_len);
-        let upload = create.context(context.iter()).instruction_file(instruction_files).await?;
-        let guard = AbortOnDrop { upload: Some(upload) };
-        let Some(upload) = guard.upload.as_ref() else { return Err(ApiMisuse::Poisoned.into()) };
-        match parts(upload, &mut reader, (first, more), (part_len, parallelism)).await {
-            Ok(()) => {}
-            Err(error) => {
-                // What failed first is what counts.
-                let _ = upload.abort().await;
-                guard.disarm();
-                return Err(error);
+        let lens = (part_len, parallelism);
+        match format {
+            Format::Object => {
+                let how = How::Seal { context, instruction_files };
+                uploaded(client, input, reader, how, lens).await
+            }
+            Format::EsdkMessage => {
+                input.metadata = Some(marked(input.metadata.take())?);
+                let reader = client.message_reader(reader, &context).await?;
+                uploaded(client, input, reader, How::AsItIs, lens).await
             }
         }
-        let complete = CompleteMultipartUploadInputBuilder::default();
-        let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match);
-        let output = match upload.complete(complete).await {
-            Ok(output) => output,
-            Err(error) => {
-                let _ = upload.abort().await;
-                guard.disarm();
-                return Err(error);
-            }
-        };
-        guard.disarm();
-        Ok(PutObjectOutput::builder()
-            .set_e_tag(output.e_tag)
-            .set_expiration(output.expiration)
-            .set_server_side_encryption(output.server_side_encryption)
-            .set_version_id(output.version_id)
-            .set_ssekms_key_id(output.ssekms_key_id)
-            .set_bucket_key_enabled(output.bucket_key_enabled)
-            .set_request_charged(output.request_charged)
-            .set_checksum_type(output.checksum_type)
-            .set_checksum_crc32(output.checksum_crc32)
-            .set_checksum_crc32_c(output.checksum_crc32_c)
-            .set_checksum_crc64_nvme(output.checksum_crc64_nvme)
-            .set_checksum_sha1(output.checksum_sha1)
-            .set_checksum_sha256(output.checksum_sha256)
-            .set_checksum_sha512(output.checksum_sha512)
-            .set_checksum_md5(output.checksum_md5)
-            .set_checksum_xxhash64(output.checksum_xxhash64)
-            .set_checksum_xxhash3(output.checksum_xxhash3)
-            .set_checksum_xxhash128(output.checksum_xxhash128)
-            .build())
     }
+}
+
+/// What is done with what is read.
+enum How {
+    /// It is encrypted part by part.
+    Seal { context: EncryptionContext, instruction_files: InstructionFiles },
+    /// It is ciphertext already.
+    AsItIs,
+}
+
+/// Uploads all that a reader gives.
+async fn uploaded<R: AsyncRead + Unpin + Send>(
+    client: &Client,
+    input: PutObjectInput,
+    mut reader: R,
+    how: How,
+    (part_len, parallelism): (usize, usize),
+) -> Result<PutObjectOutput, Error> {
+    let (bucket, key) = (input.bucket.clone(), input.key.clone());
+    let call = Call::new("PutObject", &bucket, &key)?;
+    let first = read_part(&mut reader, part_len, Vec::new()).await?;
+    let Filled::Full(first, more) = first else {
+        let Filled::Last(all) = first else { return Err(ApiMisuse::Poisoned.into()) };
+        let input = put_again(input);
+        return match how {
+            How::AsItIs => client.put_encrypted(call, input, all).await,
+            How::Seal { context, instruction_files } => {
+                let put = client.put_object(input.body(all.into()));
+                put.context(context.iter()).instruction_file(instruction_files).await
+            }
+        };
+    };
+    let (if_match, if_none_match) = (input.if_match.clone(), input.if_none_match.clone());
+    let create = put_in_parts(input);
+    let (upload, seals) = match how {
+        How::AsItIs => (MultipartUpload::begin(client, call, create, part_len).await?, false),
+        How::Seal { context, instruction_files } => {
+            let create = client.create_multipart_upload(create, part_len);
+            let create = create.context(context.iter()).instruction_file(instruction_files);
+            (create.await?, true)
+        }
+    };
+    let guard = AbortOnDrop { upload: Some(upload) };
+    let Some(upload) = guard.upload.as_ref() else { return Err(ApiMisuse::Poisoned.into()) };
+    let sender = Sender { upload, seals };
+    match parts(&sender, &mut reader, (first, more), (part_len, parallelism)).await {
+        Ok(()) => {}
+        Err(error) => {
+            // What failed first is what counts.
+            let _ = upload.abort().await;
+            guard.disarm();
+            return Err(error);
+        }
+    }
+    let complete = CompleteMultipartUploadInputBuilder::default();
+    let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match);
+    let output = match upload.complete(complete).await {
+        Ok(output) => output,
+        Err(error) => {
+            let _ = upload.abort().await;
+            guard.disarm();
+            return Err(error);
+        }
+    };
+    guard.disarm();
+    Ok(PutObjectOutput::builder()
+        .set_e_tag(output.e_tag)
+        .set_expiration(output.expiration)
+        .set_server_side_encryption(output.server_side_encryption)
+        .set_version_id(output.version_id)
+        .set_ssekms_key_id(output.ssekms_key_id)
+        .set_bucket_key_enabled(output.bucket_key_enabled)
+        .set_request_charged(output.request_charged)
+        .set_checksum_type(output.checksum_type)
+        .set_checksum_crc32(output.checksum_crc32)
+        .set_checksum_crc32_c(output.checksum_crc32_c)
+        .set_checksum_crc64_nvme(output.checksum_crc64_nvme)
+        .set_checksum_sha1(output.checksum_sha1)
+        .set_checksum_sha256(output.checksum_sha256)
+        .set_checksum_sha512(output.checksum_sha512)
+        .set_checksum_md5(output.checksum_md5)
+        .set_checksum_xxhash64(output.checksum_xxhash64)
+        .set_checksum_xxhash3(output.checksum_xxhash3)
+        .set_checksum_xxhash128(output.checksum_xxhash128)
+        .build())
 }
 
 impl<'a, R: AsyncRead + Unpin + Send + 'a> IntoFuture for Upload<'a, R> {
@@ -162,7 +238,7 @@ impl<R> std::fmt::Debug for Upload<'_, R> {
 
 /// Reads, encrypts and sends all parts.
 async fn parts<R: AsyncRead + Unpin + Send>(
-    upload: &MultipartUpload,
+    sender: &Sender<'_>,
     reader: &mut R,
     first: (Vec<u8>, Vec<u8>),
     (part_len, parallelism): (usize, usize),
@@ -171,7 +247,7 @@ async fn parts<R: AsyncRead + Unpin + Send>(
     let (mut part, mut more) = first;
     let mut number = 1;
     loop {
-        under_way.push(upload.upload_part(number, part));
+        under_way.push(sender.part(number, part));
         // One place is for the part that is read next.
         while under_way.len() >= parallelism {
             if let Some(done) = under_way.next().await {
@@ -198,9 +274,31 @@ async fn parts<R: AsyncRead + Unpin + Send>(
                 while let Some(done) = under_way.next().await {
                     done?;
                 }
-                upload.upload_last_part(number, last).await?;
+                sender.last_part(number, last).await?;
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Sends parts, encrypted here or before.
+struct Sender<'a> {
+    upload: &'a MultipartUpload,
+    seals: bool,
+}
+
+impl Sender<'_> {
+    async fn part(&self, number: i32, part: Vec<u8>) -> Result<UploadPartOutput, Error> {
+        match self.seals {
+            true => self.upload.upload_part(number, part).await,
+            false => self.upload.upload_sealed_part(number, part, false).await,
+        }
+    }
+
+    async fn last_part(&self, number: i32, part: Vec<u8>) -> Result<UploadPartOutput, Error> {
+        match self.seals {
+            true => self.upload.upload_last_part(number, part).await,
+            false => self.upload.upload_sealed_part(number, part, true).await,
         }
     }
 }
@@ -229,7 +327,10 @@ async fn read_part<R: AsyncRead + Unpin + Send>(
     mut part: Vec<u8>,
 ) -> Result<Filled, Error> {
     let limit = part_len.saturating_add(1);
-    // What is read grows with what is there, not with the length of a part.
+    if !part.is_empty() {
+        // The part before was full, so this one may be: at once, as growing would leave plaintext behind.
+        part.reserve_exact(limit.saturating_sub(part.len()).saturating_add(TAG_LEN));
+    }
     let failed = |part: &mut Vec<u8>, error| {
         wipe(part);
         Error::io("reading the body", error)
@@ -260,12 +361,16 @@ impl AbortOnDrop {
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
+        if let (Some(upload), Ok(runtime)) =
+            (self.upload.take(), tokio::runtime::Handle::try_current())
+        {
             drop(runtime.spawn(async move { upload.abort().await }));
         }
     }
 }
 
+/// Behind the last part stands a tag of so many bytes.
+const TAG_LEN: usize = 16;
 /// 10000 of them hold more than the 2^36 - 32 bytes that an object may have.
 const DEFAULT_PART_LEN: usize = 8 << 20;
 const DEFAULT_PARALLELISM: usize = 4;

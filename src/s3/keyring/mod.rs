@@ -1,112 +1,98 @@
 //! Keys that wrap the data key of an object.
 
+mod aes;
+mod algorithm;
+#[cfg(feature = "kms")]
+mod kms;
+mod multi;
+mod raw;
+mod rejection;
+mod request;
+mod rsa;
+#[cfg(test)]
+mod tests;
+mod unwrap;
+
 use std::fmt;
 use std::sync::Arc;
 
-use crate::context::EncryptionContext;
+pub use aes::AesKeyring;
+pub use algorithm::WrappingAlgorithm;
+pub use multi::MultiKeyring;
+pub use request::{UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey};
+pub use rsa::RsaKeyring;
+pub use unwrap::unwrap_data_key;
+pub(crate) use unwrap::wrap_data_key;
+
 use crate::error::{Error, UnwrapFailure};
 use crate::materials::BoxFuture;
-use crate::s3::description::MaterialDescription;
-use crate::s3::suite::ContentSuite;
 use crate::secret::DataKey;
 
-/// How a data key is wrapped.
+/// Wraps and unwraps the data keys of objects; may call a service. Dyn-safe.
 ///
-/// The first three are written; the others are read where the policy allows legacy wrapping.
+/// An object has one wrapped data key, and nothing beside it names the key that wrapped it, except for what the
+/// user put into a [`MaterialDescription`](crate::s3::MaterialDescription). Before a keyring is asked to unwrap,
+/// the policy was obeyed, and where AWS KMS wrapped, the caller's encryption context was compared with the
+/// stored one.
+///
+/// A custom keyring has to bind the content cipher ([`ContentSuite`](crate::s3::ContentSuite)) into what it
+/// wraps, or let one of this crate do it, as here, where every use of a key is written down:
 ///
 /// ```
-/// use waxseal::s3::WrappingAlgorithm;
+/// use waxseal::s3::{AesKeyring, Fit, S3Keyring, UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey};
+/// use waxseal::{AesKey, BoxFuture, DataKey, Error, UnwrapFailure};
 ///
-/// assert!(!WrappingAlgorithm::KmsContext.is_legacy());
-/// assert_eq!(WrappingAlgorithm::KmsContext.to_string(), "kms+context");
+/// #[derive(Debug)]
+/// struct Recorded<K>(K);
+///
+/// impl<K: S3Keyring> S3Keyring for Recorded<K> {
+///     fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
+///         eprintln!("{} wraps a data key for {}", self.describe(), request.suite());
+///         self.0.wrap(request)
+///     }
+///
+///     fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
+///         self.0.fit(wrapped)
+///     }
+///
+///     fn unwrap<'a>(
+///         &'a self,
+///         request: &'a UnwrapRequest<'a>,
+///     ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+///         eprintln!("{} unwraps with {}", self.describe(), request.wrapped().algorithm());
+///         self.0.unwrap(request)
+///     }
+///
+///     fn describe(&self) -> String {
+///         format!("recorded {}", self.0.describe())
+///     }
+/// }
+///
+/// let keyring = Recorded(AesKeyring::new(AesKey::generate_256()?)?);
+/// assert_eq!(keyring.describe(), "recorded S3 AES keyring");
+/// # Ok::<(), Error>(())
 /// ```
-///
-/// Spec: s3-encryption/data-format/content-metadata, "V2/V3 Shared".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WrappingAlgorithm {
-    /// `AES/GCM`, 02 in format version 3.
-    AesGcm,
-    /// `kms+context`, 12 in format version 3.
-    KmsContext,
-    /// `RSA-OAEP-SHA1`, 22 in format version 3.
-    RsaOaepSha1,
-    /// `AES`: ECB. Legacy.
-    AesEcb,
-    /// `AESWrap`: RFC 3394. Legacy.
-    AesWrap,
-    /// `kms`: without binding the content cipher. Legacy.
-    Kms,
-    /// `RSA/ECB/OAEPWithSHA-256AndMGF1Padding`. Legacy.
-    RsaOaepSha256,
-    /// `RSA`: PKCS #1 v1.5. Legacy.
-    RsaPkcs1,
-}
-
-impl WrappingAlgorithm {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::AesGcm,
-        Self::KmsContext,
-        Self::RsaOaepSha1,
-        Self::AesEcb,
-        Self::AesWrap,
-        Self::Kms,
-        Self::RsaOaepSha256,
-        Self::RsaPkcs1,
-    ];
-
-    /// The name in format version 2, which messages use, too.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AesGcm => "AES/GCM",
-            Self::KmsContext => "kms+context",
-            Self::RsaOaepSha1 => "RSA-OAEP-SHA1",
-            Self::AesEcb => "AES",
-            Self::AesWrap => "AESWrap",
-            Self::Kms => "kms",
-            Self::RsaOaepSha256 => "RSA/ECB/OAEPWithSHA-256AndMGF1Padding",
-            Self::RsaPkcs1 => "RSA",
-        }
-    }
-
-    /// Whether it is only read, and only where the policy allows legacy wrapping.
-    pub fn is_legacy(self) -> bool {
-        !matches!(self, Self::AesGcm | Self::KmsContext | Self::RsaOaepSha1)
-    }
-
-    /// Whether AWS KMS does it, so that what is stored beside the key is an encryption context and no
-    /// material description.
-    pub fn is_kms(self) -> bool {
-        matches!(self, Self::Kms | Self::KmsContext)
-    }
-}
-
-impl fmt::Display for WrappingAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Wraps and unwraps the data keys of objects; may call a service.
 ///
 /// Spec: s3-encryption/materials/s3-keyring.
 pub trait S3Keyring: fmt::Debug + Send + Sync {
-    /// Makes a data key, or takes the one that the request has, and wraps it.
+    /// Wraps the data key that the request has, or makes one of 32 bytes and wraps that.
+    /// [`WrapRequest::wrap_with`] makes one.
     ///
     /// # Errors
     /// [`Error::Keyring`] if it cannot, [`Error::ApiMisuse`] if the request asks for what this keyring does not
     /// do.
-    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<WrappedDataKey, Error>>;
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>>;
 
     /// Whether this is the keyring for a data key that was wrapped like this.
     fn fit(&self, wrapped: &WrappedDataKey) -> Fit;
 
-    /// Unwraps a data key.
+    /// Unwraps a data key of 32 bytes.
     ///
     /// # Errors
-    /// Why it could not. A failure of padding or of the length of what comes out must be no failure here where
-    /// it would tell an attacker something: it must give some other key.
+    /// Why it could not. A failure of padding, or of the length of what comes out, must be no failure here
+    /// where the algorithm does not authenticate (AES in ECB mode, RSA with PKCS #1 v1.5), as it would tell
+    /// an attacker something: it must give some other key, always the same for the same bytes, so that it is
+    /// the content that fails.
     fn unwrap<'a>(
         &'a self,
         request: &'a UnwrapRequest<'a>,
@@ -114,6 +100,11 @@ pub trait S3Keyring: fmt::Debug + Send + Sync {
 
     /// The keyring's kind and the name of its key, for messages and reports.
     fn describe(&self) -> String;
+
+    /// The keyrings that it consists of, so that a report can say which of them it was. None by default.
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        Vec::new()
+    }
 }
 
 /// How well a keyring fits a wrapped data key.
@@ -128,37 +119,8 @@ pub enum Fit {
     Described,
 }
 
-/// What a keyring needs to wrap a data key.
-#[derive(Debug)]
-pub struct WrapRequest<'a> {
-    pub(crate) suite: ContentSuite,
-    pub(crate) context: &'a EncryptionContext,
-    pub(crate) data_key: Option<&'a DataKey>,
-}
-
-/// What a keyring needs to unwrap one.
-#[derive(Debug)]
-pub struct UnwrapRequest<'a> {
-    pub(crate) suite: ContentSuite,
-    pub(crate) wrapped: &'a WrappedDataKey,
-    pub(crate) context: &'a EncryptionContext,
-}
-
-/// A wrapped data key, and what is stored beside it.
-#[derive(Debug)]
-pub struct WrappedDataKey {
-    pub(crate) algorithm: WrappingAlgorithm,
-    pub(crate) ciphertext: Vec<u8>,
-    /// The encryption context of AWS KMS with the reserved keys; empty for raw keys.
-    pub(crate) context: EncryptionContext,
-    /// The description of the raw key that wrapped; empty for AWS KMS.
-    pub(crate) description: MaterialDescription,
-    /// The data key, where the keyring made it.
-    pub(crate) data_key: Option<DataKey>,
-}
-
 impl<K: S3Keyring + ?Sized> S3Keyring for Arc<K> {
-    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<WrappedDataKey, Error>> {
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
         (**self).wrap(request)
     }
 
@@ -175,5 +137,34 @@ impl<K: S3Keyring + ?Sized> S3Keyring for Arc<K> {
 
     fn describe(&self) -> String {
         (**self).describe()
+    }
+
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        (**self).members()
+    }
+}
+
+impl<K: S3Keyring + ?Sized> S3Keyring for &K {
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
+        (**self).wrap(request)
+    }
+
+    fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
+        (**self).fit(wrapped)
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+        (**self).unwrap(request)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn members(&self) -> Vec<&dyn S3Keyring> {
+        (**self).members()
     }
 }

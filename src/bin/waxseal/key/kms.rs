@@ -29,7 +29,7 @@ pub(crate) fn load(
     loader: &mut Loader<'_>,
 ) -> Result<Box<dyn Keyring>, Failure> {
     match kind {
-        "kms" | "kms-mrk" => strict(parameters, loader, kind == "kms-mrk"),
+        "kms" | "kms-mrk" => Ok(Box::new(strict(parameters, loader, kind == "kms-mrk")?)),
         "kms-discovery" | "kms-mrk-discovery" => {
             discovery(parameters, loader, kind == "kms-mrk-discovery")
         }
@@ -42,11 +42,11 @@ pub(crate) fn load(
     }
 }
 
-fn strict(
+pub(super) fn strict(
     parameters: &str,
     loader: &Loader<'_>,
     mrk_aware: bool,
-) -> Result<Box<dyn Keyring>, Failure> {
+) -> Result<KmsKeyring, Failure> {
     let [key, region, profile, endpoint, tokens] = Parameters::read_repeated(
         parameters,
         ["key", "region", "profile", "endpoint", "grant-token"],
@@ -60,7 +60,7 @@ fn strict(
         true => KmsKeyring::mrk_aware(client, &key)?,
         false => KmsKeyring::new(client, &key)?,
     };
-    Ok(Box::new(keyring.grant_tokens(tokens.all())))
+    Ok(keyring.grant_tokens(tokens.all()))
 }
 
 fn discovery(
@@ -68,36 +68,7 @@ fn discovery(
     loader: &Loader<'_>,
     mrk_aware: bool,
 ) -> Result<Box<dyn Keyring>, Failure> {
-    let [partition, accounts, regions, profile, endpoint, tokens] = Parameters::read_repeated(
-        parameters,
-        ["partition", "account", "region", "profile", "endpoint", "grant-token"],
-        &["account", "region", "grant-token"],
-    )?
-    .0;
-    let (accounts, regions, tokens) = (accounts.all(), regions.all(), tokens.all());
-    let filter = match (partition.optional(), accounts.is_empty()) {
-        (None, true) => None,
-        (Some(partition), false) => Some(DiscoveryFilter::new(partition, accounts)?),
-        (Some(_), true) | (None, false) => {
-            return Err(Failure::usage(
-                "the key parameters `partition` and `account` need each other",
-                "give both, as in partition=aws,account=111122223333, or none to ask for any key",
-            ));
-        }
-    };
-    if loader.to == Use::Encrypt {
-        return Err(Failure::usage(
-            "a discovery key cannot encrypt: it names no key",
-            "name the key with kms:key=ARN",
-        ));
-    }
-    let region = regions.first().cloned();
-    let (profile, endpoint) = (profile.optional(), endpoint.optional());
-    let service = Service { region, profile, endpoint };
-    let client = service.client(loader, None)?;
-    let own = client.config().region().map(ToString::to_string);
-    let regions = if regions.is_empty() { Vec::from_iter(own) } else { regions };
-    let clients = RegionalKmsClients::like(client);
+    let Discovery { filter, clients, regions, tokens } = Discovery::read(parameters, loader)?;
     let keyring = match mrk_aware {
         true => KmsDiscoveryKeyring::mrk_aware_multi(&clients),
         false => KmsDiscoveryKeyring::multi(&clients),
@@ -108,6 +79,49 @@ fn discovery(
         None => keyring,
     };
     Ok(Box::new(keyring.build()?))
+}
+
+/// Whose keys may be asked, and where.
+pub(super) struct Discovery {
+    pub(super) filter: Option<DiscoveryFilter>,
+    pub(super) clients: RegionalKmsClients,
+    pub(super) regions: Vec<String>,
+    pub(super) tokens: Vec<String>,
+}
+
+impl Discovery {
+    pub(super) fn read(parameters: &str, loader: &Loader<'_>) -> Result<Self, Failure> {
+        let [partition, accounts, regions, profile, endpoint, tokens] = Parameters::read_repeated(
+            parameters,
+            ["partition", "account", "region", "profile", "endpoint", "grant-token"],
+            &["account", "region", "grant-token"],
+        )?
+        .0;
+        let (accounts, regions, tokens) = (accounts.all(), regions.all(), tokens.all());
+        let filter = match (partition.optional(), accounts.is_empty()) {
+            (None, true) => None,
+            (Some(partition), false) => Some(DiscoveryFilter::new(partition, accounts)?),
+            (Some(_), true) | (None, false) => {
+                return Err(Failure::usage(
+                    "the key parameters `partition` and `account` need each other",
+                    "give both, as in partition=aws,account=111122223333, or none to ask for any key",
+                ));
+            }
+        };
+        if loader.to == Use::Encrypt {
+            return Err(Failure::usage(
+                "a discovery key cannot encrypt: it names no key",
+                "name the key with kms:key=ARN",
+            ));
+        }
+        let region = regions.first().cloned();
+        let (profile, endpoint) = (profile.optional(), endpoint.optional());
+        let service = Service { region, profile, endpoint };
+        let client = service.client(loader, None)?;
+        let own = client.config().region().map(ToString::to_string);
+        let regions = if regions.is_empty() { Vec::from_iter(own) } else { regions };
+        Ok(Self { filter, clients: RegionalKmsClients::like(client), regions, tokens })
+    }
 }
 
 fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Failure> {

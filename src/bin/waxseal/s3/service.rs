@@ -1,0 +1,98 @@
+//! A client from flags and environment.
+
+use std::sync::Arc;
+
+use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_sdk_s3::config::{Builder, Region};
+use waxseal::s3::{
+    Client, Fit, Policy, S3Keyring, UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey,
+};
+use waxseal::{BoxFuture, DataKey, Error, KeyringError, UnwrapFailure};
+
+use super::args::{Reading, Service};
+use crate::failure::Failure;
+use crate::wait::Waiter;
+
+impl Service {
+    /// A client of the SDK, from the environment, with what the flags say instead.
+    fn sdk(&self, waiter: &Waiter) -> Result<aws_sdk_s3::Client, Failure> {
+        let Self { endpoint_url, region, profile } = self;
+        let mut config = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = profile {
+            // Who names a profile does not mean what else is in the environment.
+            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
+            config = config.profile_name(profile).credentials_provider(credentials.build());
+        }
+        if let Some(region) = region {
+            config = config.region(Region::new(region.clone()));
+        }
+        let config = waiter.wait(config.load());
+        if config.region().is_none() {
+            return Err(Failure::usage(
+                "the region of the bucket is not known",
+                "give --region, or set AWS_REGION",
+            ));
+        }
+        let mut builder = Builder::from(&config);
+        if let Some(url) = endpoint_url {
+            builder = builder.endpoint_url(url);
+        }
+        // A name in front of the host is a matter of DNS, which only AWS is known to have.
+        let elsewhere = endpoint_url.is_some()
+            || config.endpoint_url().is_some()
+            || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty());
+        Ok(aws_sdk_s3::Client::from_conf(builder.force_path_style(elsewhere).build()))
+    }
+
+    /// A client with these keys.
+    pub(super) fn client(
+        &self,
+        waiter: &Waiter,
+        keyring: Arc<dyn S3Keyring>,
+        policy: Policy,
+    ) -> Result<Client, Failure> {
+        Ok(Client::new(self.sdk(waiter)?, keyring).policy(policy))
+    }
+
+    /// A client that encrypts and decrypts nothing.
+    pub(super) fn without_keys(&self, waiter: &Waiter) -> Result<Client, Failure> {
+        Ok(Client::new(self.sdk(waiter)?, NoKeys))
+    }
+}
+
+impl Reading {
+    /// What may be read; nothing that is not authenticated.
+    pub(super) fn policy(&self) -> Policy {
+        Policy::default()
+            .commitment(self.commitment.commitment_policy)
+            .legacy_wrapping_algorithms(self.legacy_wrapping_algorithms)
+    }
+}
+
+/// For commands that need no key.
+#[derive(Debug)]
+struct NoKeys;
+
+impl S3Keyring for NoKeys {
+    fn wrap<'a>(&'a self, _: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
+        let error = KeyringError::wrap(self.describe(), "there is none");
+        Box::pin(std::future::ready(Err(error.into())))
+    }
+
+    fn fit(&self, _: &WrappedDataKey) -> Fit {
+        Fit::No
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        _: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+        let failure = UnwrapFailure::Unable("there is none".to_owned());
+        Box::pin(std::future::ready(Err(failure)))
+    }
+
+    fn describe(&self) -> String {
+        "no key".to_owned()
+    }
+}
