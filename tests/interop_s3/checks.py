@@ -147,9 +147,8 @@ def check_ranges(reader, key, keyring, format_name, body, more):
 
 def unicode_contexts(report, writer, reader, keys, s3):
     """Contexts that are not ASCII, given back as they are, and as S3 would give them."""
-    for (format_name, kind), (name, context) in itertools.product(possible(writer, reader, ["kms"], ["unicode"]), UNICODE.items()):
-        if not reader.knows(kind, "unicode"):
-            continue
+    can = possible(writer, reader, ["kms"], ["unicode"], ["unicode"])
+    for (format_name, _kind), (name, context) in itertools.product(can, UNICODE.items()):
         field = "x-amz-t" if format_name == "V3" else "x-amz-matdesc"
 
         def run(format_name=format_name, context=context, field=field):
@@ -165,8 +164,8 @@ def unicode_contexts(report, writer, reader, keys, s3):
         if "instruction" not in writer.can:
             continue
         more = {"context": context, "instruction_file": True}
-        title = f"context {name}, in an instruction file"
-        pair(report, writer, reader, title, plaintext_of(100), keys.keyring("kms"), format_name, more, {"context": context})
+        title, body = f"context {name}, in an instruction file", plaintext_of(100)
+        pair(report, writer, reader, title, body, keys.keyring("kms"), format_name, more, {"context": context})
 
 
 def doubly_encoded(context):

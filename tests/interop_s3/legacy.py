@@ -83,8 +83,9 @@ def refused(report, writer, reader, keys):
     for kind, place in itertools.product(("kms", "aes-256", "rsa-2048"), (False, True)):
         if not readable(writer, reader, kind):
             continue
-        cases = {f"without {name}": {"policy": ALLOW, **{one: True for one in switches if one != name}} for name in switches}
-        cases["under require-decrypt"] = {"policy": "require-encrypt-require-decrypt", **{name: True for name in switches}}
+        given = {name: True for name in switches}
+        cases = {f"without {name}": {**given, name: False, "policy": ALLOW} for name in switches}
+        cases["under require-decrypt"] = {**given, "policy": "require-encrypt-require-decrypt"}
         for case, more in cases.items():
 
             def run(kind=kind, place=place, more=more):

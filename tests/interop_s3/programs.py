@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TARGET = workers.TARGET.parent / "interop_s3"
 # What must be in PATH.
 TOOLS = {"python": (), "java": ("mvn", "javac"), "go": ("go",)}
+NO_LOG = "org.apache.commons.logging.impl.NoOpLog"
 
 
 def venv_python():
@@ -84,8 +85,9 @@ def copy(folder, sources):
 def java_command():
     parts = [TARGET / "java" / "classes", TARGET / "java" / "target" / "dependency" / "*"]
     # The old SDK tells at length that it is old.
-    quiet = ["-Daws.java.v1.disableDeprecationAnnouncement=true", "-Dorg.apache.commons.logging.Log=org.apache.commons.logging.impl.NoOpLog"]
-    return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", *quiet, "-cp", os.pathsep.join(map(str, parts)), "Clients"]
+    quiet = ["aws.java.v1.disableDeprecationAnnouncement=true", f"org.apache.commons.logging.Log={NO_LOG}"]
+    options = ["-XX:TieredStopAtLevel=1", *(f"-D{one}" for one in quiet)]
+    return ["java", *options, "-cp", os.pathsep.join(map(str, parts)), "Clients"]
 
 
 INSTALLS = {

@@ -75,6 +75,10 @@ def flipped(text, at=0):
     """Base64 of other bytes, of the same length."""
     raw = bytearray(base64.b64decode(text))
     raw[at] ^= 1
+    return encoded(raw)
+
+
+def encoded(raw):
     return base64.b64encode(raw).decode()
 
 
@@ -101,7 +105,7 @@ FIELDS = {
         "commitment": (UNAUTHENTIC, {"x-amz-d": flipped}),
         "message id": (UNAUTHENTIC, {"x-amz-i": flipped}),
         "data key": (NO_KEY, {"x-amz-3": lambda text: flipped(text, -1)}),
-        "a shorter commitment": (MALFORMED, {"x-amz-d": lambda text: base64.b64encode(base64.b64decode(text)[:-1]).decode()}),
+        "a shorter commitment": (MALFORMED, {"x-amz-d": lambda text: encoded(base64.b64decode(text)[:-1])}),
         "another suite": (MALFORMED, {"x-amz-c": lambda _: "114"}),
         "no wrapping algorithm": (MALFORMED, {"x-amz-w": None}),
         "another wrapping algorithm": (NO_KEY, {"x-amz-w": {"12": "02", "02": "22", "22": "02"}.get}),
@@ -114,7 +118,7 @@ FIELDS = {
         "no content cipher": (MALFORMED, {"x-amz-cek-alg": None}),
         "wrapping algorithm": (MALFORMED, {"x-amz-wrap-alg": lambda _: "none"}),
         # What is wrapped with the data key says that the content was GCM.
-        DOWNGRADED: (NO_KEY, {**CBC, "x-amz-tag-len": None, "x-amz-iv": lambda _: base64.b64encode(bytes(16)).decode()}),
+        DOWNGRADED: (NO_KEY, {**CBC, "x-amz-tag-len": None, "x-amz-iv": lambda _: encoded(bytes(16))}),
     },
 }
 

@@ -5,6 +5,7 @@ One line per check, and last `N passed, M failed`.
 """
 
 import argparse
+import contextlib
 import pathlib
 import shutil
 import signal
@@ -21,12 +22,10 @@ import kms  # noqa: E402
 import legacy  # noqa: E402
 import programs  # noqa: E402
 import workers  # noqa: E402
-from ends import Official, Waxseal  # noqa: E402
+from ends import EVERYTHING, Official, Waxseal  # noqa: E402
 from parties import Report  # noqa: E402
 from plan import plan  # noqa: E402
 from world import world  # noqa: E402
-
-RAW = {"aes", "rsa"}
 
 
 def main():
@@ -51,8 +50,9 @@ def main():
     found = programs.start()
     report = Report(options.only)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="waxseal-interop-") as name, world(pathlib.Path(name), options.s3) as (s3, keys):
-        folder = pathlib.Path(name)
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="waxseal-interop-")))
+        s3, keys = stack.enter_context(world(folder, options.s3))
         ends = officials(found, folder)
         if binary:
             ends["waxseal"] = Waxseal(binary, folder)
@@ -73,15 +73,14 @@ def officials(found, folder):
     """By name, for those whose program is there."""
     ends = []
     if "python" in found:
-        ends.append(Official("python", found["python"], folder, {"kms", "multipart", "suffix"}))
+        ends.append(Official("python", found["python"], folder, {"kms", "multipart"}))
     if "go" in found:
         # Of its versions, the third is the last that the module proxy has.
         ends.append(Official("go", found["go"], folder, {"kms", "unicode"}, writes={"V2"}))
     if "java" in found:
-        can = {"kms", *RAW, "multipart", "instruction", "range", "unicode", "suffix"}
-        ends.append(Official("java", found["java"], folder, can))
+        ends.append(Official("java", found["java"], folder, EVERYTHING))
         for name, mode in legacy.OLD_MODES:
-            can = {"kms", *RAW, "instruction"}
+            can = {"kms", "aes", "rsa", "instruction"}
             ends.append(Official(name, found["java"], folder, can, writes={"V2"}, mode=mode))
     return {end.name: end for end in ends}
 

@@ -1,7 +1,6 @@
 """A local S3 and a local AWS KMS, the keys of a run, and requests to S3 that encrypt nothing."""
 
 import contextlib
-import json
 import os
 import subprocess
 import urllib.error
@@ -14,6 +13,7 @@ import programs
 REGION = "us-east-1"
 BUCKET = "interop"
 METADATA = "x-amz-meta-"
+CREDENTIAL = f"AWS4-HMAC-SHA256 Credential=AKIAINTEROP/20260101/{REGION}/s3/aws4_request"
 # Ends with its input, so also when this process is killed. It binds every interface unless told otherwise.
 MINISTACK = """
 import os, sys, threading
@@ -43,7 +43,7 @@ class S3:
 
     def request(self, method, key, body=None, metadata=None):
         headers = {METADATA + name: value for name, value in (metadata or {}).items()}
-        headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential=AKIAINTEROP/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
+        headers["Authorization"] = f"{CREDENTIAL}, SignedHeaders=host, Signature=0"
         url = f"{self.endpoint}/{BUCKET}/{urllib.parse.quote(key)}".rstrip("/")
         request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310, on loopback
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
@@ -121,12 +121,6 @@ def world(folder, server):
     """S3 and keys; the environment of this process and of all that it starts has the endpoints."""
     with kms.moto() as kms_endpoint, contextlib.ExitStack() as more:
         s3_endpoint = kms_endpoint if server == "moto" else more.enter_context(ministack())
-        os.environ.update(
-            AWS_ENDPOINT_URL_S3=s3_endpoint, AWS_ENDPOINT_URL_KMS=kms_endpoint, AWS_REGION=REGION, AWS_DEFAULT_REGION=REGION
-        )
+        os.environ.update(AWS_ENDPOINT_URL_S3=s3_endpoint, AWS_ENDPOINT_URL_KMS=kms_endpoint)
+        os.environ.update(AWS_REGION=REGION, AWS_DEFAULT_REGION=REGION)
         yield S3(s3_endpoint), Keys(folder, kms_endpoint)
-
-
-def instruction(s3, key, suffix=".instruction"):
-    """What an instruction file says."""
-    return json.loads(s3.get(key + suffix)[0])

@@ -118,9 +118,10 @@ func open(shared aws.Config, one job) (*client.S3EncryptionClientV3, error) {
 	if !known || one.Keyring.Type != "kms" {
 		return nil, fmt.Errorf("no such policy or keyring: %s, %s", one.Policy, one.Keyring.Type)
 	}
-	keyring := materials.NewKmsKeyring(kms.NewFromConfig(shared), one.Keyring.Key, func(options *materials.KeyringOptions) {
+	legacy := func(options *materials.KeyringOptions) {
 		options.EnableLegacyWrappingAlgorithms = one.LegacyWrappingAlgorithms
-	})
+	}
+	keyring := materials.NewKmsKeyring(kms.NewFromConfig(shared), one.Keyring.Key, legacy)
 	manager, err := materials.NewCryptographicMaterialsManager(keyring)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,7 @@ import java.util.concurrent.TimeoutException;
 /**
  * The encryption clients for Java: one job a line on standard input, one answer a line on standard output.
  *
- * <p>A job names a client: "java" is version 4, "java-v2" and "java-v1" are the two of the old SDK. What else it has is
- * described in ../ends.py.
+ * <p>What a job has is described in ../ends.py.
  */
 public final class Clients {
     private static final ObjectMapper JSON = new ObjectMapper();

@@ -61,7 +61,8 @@ final class Current implements AutoCloseable {
         }
         String bucket = job.get("bucket").asText();
         String key = job.get("key").asText();
-        String upload = client.createMultipartUpload(r -> r.bucket(bucket).key(key).overrideConfiguration(more)).uploadId();
+        String upload =
+                client.createMultipartUpload(r -> r.bucket(bucket).key(key).overrideConfiguration(more)).uploadId();
         byte[] bytes = Files.readAllBytes(body);
         int partSize = job.get("part_size").asInt();
         List<CompletedPart> parts = new ArrayList<>();
