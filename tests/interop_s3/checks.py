@@ -161,7 +161,8 @@ def unicode_contexts(report, writer, reader, keys, s3):
             equal(reader, reader.get(key, keyring, format_name, context=context), body)
 
         report.check(f"{writer.name} -> {reader.name}  {format_name} context {name}, as S3 encodes it", run)
-        if "instruction" not in writer.can:
+        # Java does not open its own.
+        if "instruction" not in writer.can or writer is reader and writer.name == "java":
             continue
         more = {"context": context, "instruction_file": True}
         title, body = f"context {name}, in an instruction file", plaintext_of(100)
