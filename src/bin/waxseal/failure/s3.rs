@@ -121,6 +121,14 @@ fn policy_hint(error: &PolicyError) -> Option<&'static str> {
         PolicyError::BufferLimit { .. } => {
             "get the whole object, or if nothing needs to be authentic give --unauthenticated-range"
         }
+        // Not the user's, but what the client itself binds.
+        PolicyError::ContextMismatch { key }
+        | PolicyError::ContextMissing { key }
+        | PolicyError::ContextUnexpected { key }
+            if key == "aws:x-amz-cek-alg" =>
+        {
+            "somebody changed its metadata: find out who can write to the bucket, and get another version of it"
+        }
         PolicyError::ContextMismatch { .. }
         | PolicyError::ContextMissing { .. }
         | PolicyError::ContextUnexpected { .. } => {
