@@ -2,6 +2,7 @@
 
 mod get;
 mod keys;
+mod killed;
 mod reports;
 mod rewrap;
 mod usage;
