@@ -148,8 +148,8 @@ pub mod tokio {
     pub use crate::io::tokio::{DecryptReader, EncryptReader, EncryptWriter, LockedReader};
 }
 
-/// The README's examples must compile and run; one of them is about AWS KMS.
-#[cfg(all(doctest, feature = "kms"))]
+/// The README's examples must compile and run; one of them is about AWS KMS, and one about Amazon S3.
+#[cfg(all(doctest, feature = "s3"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
