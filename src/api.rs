@@ -1,6 +1,7 @@
 //! Whole messages in memory.
 
 use std::future::IntoFuture;
+use std::num::NonZeroUsize;
 use std::ops::Deref;
 
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::encrypt::EncryptSettings;
 use crate::error::{Error, ValueError};
 use crate::keyring::now;
 use crate::materials::{BoxFuture, LocalMaterialsManager, MaterialsManager};
+use crate::message::footer::MAX_FOOTER_LEN;
 use crate::message::{FrameLayout, Header, to_u64};
 use crate::policy::{Policy, SignedStreaming};
 use crate::secret::wipe;
@@ -125,6 +127,13 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
         self
     }
 
+    /// On how many threads frames are sealed, this one included. Default: 1. Messages of less than some 512 KiB are
+    /// sealed on this one alone.
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.settings.threads = threads;
+        self
+    }
+
     /// Encrypts without waiting.
     ///
     /// # Errors
@@ -151,7 +160,8 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
         let frame_len = settings.frame_len;
         let mut encryptor = settings.start(keys).await?;
         let layout = FrameLayout::new(encryptor.header().len(), frame_len)?;
-        let len = layout.message_len(to_u64(plaintext.len()))?.saturating_add(MAX_FOOTER_LEN);
+        let len =
+            layout.message_len(to_u64(plaintext.len()))?.saturating_add(to_u64(MAX_FOOTER_LEN));
         let len = usize::try_from(len).map_err(|_| Error::Backend("hold the message in memory"))?;
         let mut message = vec![0; len];
         let written = encryptor.finish_with(plaintext, &mut message)?;
@@ -250,7 +260,13 @@ where
     M: MaterialsManager + ?Sized,
 {
     let message = message.as_ref();
-    Decrypt { message, keys, policy: Policy::default(), required: Required::default() }
+    Decrypt {
+        message,
+        keys,
+        policy: Policy::default(),
+        required: Required::default(),
+        threads: NonZeroUsize::MIN,
+    }
 }
 
 /// What [`decrypt`] gives.
@@ -261,6 +277,7 @@ pub struct Decrypt<'a, M: ?Sized> {
     keys: &'a M,
     policy: Policy,
     required: Required,
+    threads: NonZeroUsize,
 }
 
 impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
@@ -284,6 +301,13 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
         self
     }
 
+    /// On how many threads frames are opened, this one included. Default: 1. Messages of less than some 512 KiB are
+    /// opened on this one alone.
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// Decrypts without waiting.
     ///
     /// # Errors
@@ -296,11 +320,11 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
     }
 
     async fn run(self) -> Result<Decrypted, Error> {
-        let Self { message, keys, policy, required } = self;
+        let Self { message, keys, policy, required, threads } = self;
         // This is no stream: nothing is released before the signature was verified.
         let policy = policy.signed_streaming(SignedStreaming::Allow);
         let (locked, header_len) = Locked::read(message, policy)?;
-        let unlock = Unlock::new(locked, keys, JustDecrypt).required(required);
+        let unlock = Unlock::new(locked, keys, JustDecrypt).required(required).threads(threads);
         let mut decryptor = unlock.await?;
         let body = message.get(header_len..).unwrap_or_default();
         // A plaintext is always shorter than the body that holds it.
@@ -513,6 +537,3 @@ impl std::io::Write for Counter {
         Ok(())
     }
 }
-
-/// Length, and the longest DER signature of P-384: two integers of 49 bytes with their headers.
-const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);

@@ -2,6 +2,8 @@
 //!
 //! A [`Verified`] exists only if the whole message was authenticated.
 
+use std::num::NonZeroUsize;
+
 use crate::context::EncryptionContext;
 use crate::crypto::{GcmKey, TAG_LEN, VerifyingKey};
 use crate::encrypt::Progress;
@@ -9,8 +11,9 @@ use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed};
 use crate::frames::{FrameOpener, content_len, unframed_piece_len};
 use crate::message::body::{FramePrefix, UNFRAMED_PREFIX_LEN, UnframedPrefix};
 use crate::message::footer::read_footer;
-use crate::message::{ContentType, EncryptedDataKey, FrameKind, Header, to_u64};
+use crate::message::{ContentType, EncryptedDataKey, FrameKind, Header, to_u64, to_usize};
 use crate::output::{Output, Ready};
+use crate::parallel::open_run;
 use crate::policy::Policy;
 use crate::suite::AlgorithmSuite;
 use crate::transcript::Transcript;
@@ -109,6 +112,7 @@ pub struct Decryptor {
     withheld: bool,
     /// To be reported after what came before it was taken.
     failure: Option<Error>,
+    threads: NonZeroUsize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +218,17 @@ impl Decryptor {
             ready: Ready::default(),
             withheld: false,
             failure: None,
+            threads: NonZeroUsize::MIN,
         }
+    }
+
+    pub(crate) fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// On how many threads frames are opened.
+    pub(crate) fn thread_count(&self) -> NonZeroUsize {
+        self.threads
     }
 
     /// Takes as much of `input` and fills as much of `output` as it can.
@@ -315,6 +329,9 @@ impl Decryptor {
             if self.state == State::Done {
                 return if rest.is_empty() { Ok(()) } else { Err(trailing(self.offset)) };
             }
+            if self.open_ahead(rest, output) {
+                continue;
+            }
             let bytes = if self.held.is_empty() { *rest } else { &self.held };
             let (piece, len) = match self.next_piece(bytes)? {
                 Ok((piece, len)) if len <= bytes.len() => (piece, len),
@@ -341,6 +358,37 @@ impl Decryptor {
             }
             self.offset = self.offset.saturating_add(to_u64(len));
         }
+    }
+
+    /// Opens the regular frames at the start of `rest` that are whole and as they should be, straight into `output` as
+    /// far as there is room, on several threads if that was asked for. Says whether there were any.
+    fn open_ahead(&mut self, rest: &mut &[u8], output: &mut Output<'_>) -> bool {
+        let State::Frame { sequence_number } = self.state else { return false };
+        if !self.held.is_empty() {
+            return false;
+        }
+        let frame_len = to_usize(self.opener.frame_len());
+        let sealed_len = frame_len.saturating_add(FrameKind::Regular.overhead());
+        let whole = rest.len().checked_div(sealed_len).unwrap_or_default();
+        let room = output.room().checked_div(frame_len).unwrap_or_default();
+        let numbers = to_usize(u32::MAX.saturating_sub(sequence_number));
+        let frames = whole.min(room).min(numbers);
+        let run = rest.get(..frames.saturating_mul(sealed_len)).unwrap_or_default();
+        if run.is_empty() {
+            return false;
+        }
+        let Self { opener, threads, transcript, .. } = self;
+        let mut opened = 0;
+        output.fill_some(frames.saturating_mul(frame_len), |out| {
+            opened = open_run(opener, *threads, sequence_number, run, out, transcript);
+            opened.saturating_mul(frame_len)
+        });
+        let taken = opened.saturating_mul(sealed_len);
+        *rest = rest.get(taken..).unwrap_or_default();
+        self.offset = self.offset.saturating_add(to_u64(taken));
+        let count = u32::try_from(opened).unwrap_or(u32::MAX);
+        self.state = State::Frame { sequence_number: sequence_number.saturating_add(count) };
+        opened > 0
     }
 
     /// The piece that starts here and its length; `Ok(Err(n))` asks for at least `n` bytes.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::context::EncryptionContext;
@@ -13,9 +14,11 @@ use crate::keyring::now;
 use crate::materials::{
     BoxFuture, EncryptionMaterials, EncryptionRequest, LocalMaterialsManager, MaterialsManager,
 };
+use crate::message::footer::MAX_FOOTER_LEN;
 use crate::message::header::HeaderAuth;
 use crate::message::{ContentType, FrameKind, Header, to_u64, to_usize};
 use crate::output::{Output, Ready};
+use crate::parallel::seal_run;
 use crate::policy::Policy;
 use crate::secret::SecretBuffer;
 use crate::suite::AlgorithmSuite;
@@ -51,6 +54,7 @@ pub(crate) struct EncryptSettings {
     pub(crate) frame_len: u32,
     pub(crate) policy: Policy,
     pub(crate) plaintext_bound: Option<u64>,
+    pub(crate) threads: NonZeroUsize,
 }
 
 impl Default for EncryptSettings {
@@ -61,6 +65,7 @@ impl Default for EncryptSettings {
             frame_len: DEFAULT_FRAME_LEN,
             policy: Policy::default(),
             plaintext_bound: None,
+            threads: NonZeroUsize::MIN,
         }
     }
 }
@@ -78,7 +83,7 @@ impl EncryptSettings {
         self,
         keys: &M,
     ) -> Result<Encryptor, Error> {
-        let Self { context, suite, frame_len, policy, plaintext_bound } = self;
+        let Self { context, suite, frame_len, policy, plaintext_bound, threads } = self;
         context.check_not_reserved()?;
         if let Some(suite) = suite {
             policy.check_encrypt(suite)?;
@@ -92,7 +97,8 @@ impl EncryptSettings {
         };
         let materials = keys.encryption_materials(request).await?;
         materials.check(&policy)?;
-        Encryptor::new(materials, frame_len, plaintext_bound, &policy)
+        let encryptor = Encryptor::new(materials, frame_len, plaintext_bound, &policy)?;
+        Ok(Encryptor { threads, ..encryptor })
     }
 }
 
@@ -128,6 +134,27 @@ impl<'k, M: MaterialsManager + ?Sized> EncryptorBuilder<'k, M> {
     /// Fail rather than encrypt more than this many bytes. Materials managers are told, too.
     pub fn plaintext_bound(mut self, bytes: u64) -> Self {
         self.settings.plaintext_bound = Some(bytes);
+        self
+    }
+
+    /// On how many threads frames are sealed, this one included. Default: 1. The message does not depend
+    /// on it.
+    ///
+    /// Threads live as long as one call that takes some 512 KiB or more; less is sealed on this one. Readers
+    /// and writers gather blocks of 1 MiB for each thread (more where frames are longer; frames longer than 4 MiB are
+    /// sealed one by one there), so that they hold some 2 MiB for each.
+    ///
+    /// ```
+    /// use waxseal::{AesKey, RawAesKeyring};
+    ///
+    /// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
+    /// let cores = std::thread::available_parallelism()?;
+    /// let encryptor = waxseal::encryptor(&keyring).threads(cores).now()?;
+    /// # let _ = encryptor;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.settings.threads = threads;
         self
     }
 
@@ -206,6 +233,7 @@ pub struct Encryptor {
     /// Plaintext bytes that may still come, if there is a bound.
     left: Option<u64>,
     bound: u64,
+    threads: NonZeroUsize,
     state: State,
 }
 
@@ -310,6 +338,7 @@ impl Encryptor {
             ready: Ready::new(bytes),
             left: plaintext_bound,
             bound: plaintext_bound.unwrap_or(u64::MAX),
+            threads: NonZeroUsize::MIN,
             state: State::Open,
         })
     }
@@ -327,14 +356,35 @@ impl Encryptor {
             State::Closed => return Err(ApiMisuse::Order("the message is finished").into()),
             State::Failed => return Err(ApiMisuse::Poisoned.into()),
         }
-        let result = self.try_update(input, output);
+        let result = self.try_update(input, output, true);
         if result.is_err() {
             self.state = State::Failed;
         }
         result
     }
 
-    fn try_update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
+    /// As [`update`](Self::update), but takes only whole frames that are followed by more: nothing is copied.
+    pub(crate) fn update_ahead(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<Progress, Error> {
+        if self.state != State::Open {
+            return Err(ApiMisuse::Poisoned.into());
+        }
+        let result = self.try_update(input, output, false);
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+
+    fn try_update(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+        gather: bool,
+    ) -> Result<Progress, Error> {
         let frame_len = to_usize(self.sealer.frame_len());
         let mut rest = input;
         let mut output = Output::new(output);
@@ -351,10 +401,9 @@ impl Encryptor {
                 plaintext.clear();
                 self.plaintext = plaintext;
             } else if have == 0 && rest.len() > frame_len {
-                let (plaintext, after) = rest.split_at(frame_len);
-                self.count(frame_len)?;
-                self.seal_frame(FrameKind::Regular, plaintext, &mut output)?;
-                rest = after;
+                rest = self.seal_ahead(rest, &mut output)?;
+            } else if !gather {
+                break;
             } else {
                 let take = frame_len.saturating_sub(have).min(rest.len());
                 let (plaintext, after) = rest.split_at(take);
@@ -365,6 +414,22 @@ impl Encryptor {
         }
         let read = input.len().saturating_sub(rest.len());
         Ok(Progress { read, written: output.written() })
+    }
+
+    /// Seals frames that are known not to be the final one, since `plaintext` is longer: as many as there is room
+    /// for, and at least one. Gives what is left.
+    fn seal_ahead<'p>(
+        &mut self,
+        plaintext: &'p [u8],
+        output: &mut Output<'_>,
+    ) -> Result<&'p [u8], Error> {
+        let frame_len = to_usize(self.sealer.frame_len());
+        let whole = plaintext.len().saturating_sub(1).checked_div(frame_len).unwrap_or_default();
+        let taken = self.fitting(whole, output).max(1).saturating_mul(frame_len);
+        let (frames, rest) = plaintext.split_at_checked(taken).unwrap_or((plaintext, &[]));
+        self.count(frames.len())?;
+        self.seal_frames(frames, output)?;
+        Ok(rest)
     }
 
     /// Ends the message and fills `output` with what is left of it; gives the number of bytes written.
@@ -412,7 +477,19 @@ impl Encryptor {
         plaintext: &[u8],
         output: &mut [u8],
     ) -> Result<usize, Error> {
+        if self.state != State::Open {
+            return Err(ApiMisuse::Poisoned.into());
+        }
+        let result = self.try_finish_with(plaintext, output);
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+
+    fn try_finish_with(&mut self, plaintext: &[u8], output: &mut [u8]) -> Result<usize, Error> {
         debug_assert!(self.plaintext.is_empty(), "earlier plaintext comes first");
+        self.count(plaintext.len())?;
         let frame_len = to_usize(self.sealer.frame_len());
         let last_len = match plaintext.len() % frame_len {
             0 => plaintext.len().min(frame_len),
@@ -421,11 +498,25 @@ impl Encryptor {
         let (regular, last) = plaintext.split_at(plaintext.len().saturating_sub(last_len));
         let mut output = Output::new(output);
         self.ready.drain(&mut output);
-        for frame in regular.chunks(frame_len) {
-            self.seal_frame(FrameKind::Regular, frame, &mut output)?;
-        }
+        self.seal_frames(regular, &mut output)?;
         self.close(last, &mut output)?;
         Ok(output.written())
+    }
+
+    /// Room that is enough for all that is not given out yet and so much plaintext to the end of the message, in
+    /// bytes.
+    pub(crate) fn room_to_finish(&self, plaintext_len: usize) -> usize {
+        let frame_len = to_usize(self.sealer.frame_len());
+        let frames = plaintext_len.checked_div(frame_len).unwrap_or_default().saturating_add(1);
+        plaintext_len
+            .saturating_add(frames.saturating_mul(FrameKind::Final.overhead()))
+            .saturating_add(self.ready.len())
+            .saturating_add(MAX_FOOTER_LEN)
+    }
+
+    /// On how many threads frames are sealed.
+    pub(crate) fn thread_count(&self) -> NonZeroUsize {
+        self.threads
     }
 
     pub(crate) fn into_header(self) -> (Header, EncryptionContext) {
@@ -465,6 +556,37 @@ impl Encryptor {
             sealer: self.sealer,
             footer: FooterSigner(self.transcript),
         })
+    }
+
+    /// How many of so many regular frames there are numbers and room for.
+    fn fitting(&self, frames: usize, output: &Output<'_>) -> usize {
+        let sealed_len =
+            self.sealer.sealed_len(FrameKind::Regular, to_usize(self.sealer.frame_len()));
+        let room = output.room().checked_div(sealed_len).unwrap_or_default();
+        frames.min(room).min(to_usize(u32::MAX.saturating_sub(self.sequence_number)))
+    }
+
+    /// Seals whole regular frames: those that fit straight into `output`, on several threads if that was asked
+    /// for.
+    fn seal_frames(&mut self, plaintext: &[u8], output: &mut Output<'_>) -> Result<(), Error> {
+        let frame_len = to_usize(self.sealer.frame_len());
+        let frames = plaintext.len().checked_div(frame_len).unwrap_or_default();
+        let frames = self.fitting(frames, output);
+        let (run, rest) = plaintext
+            .split_at_checked(frames.saturating_mul(frame_len))
+            .unwrap_or((plaintext, &[]));
+        let Self { sealer, transcript, sequence_number, threads, .. } = self;
+        let overhead = frames.saturating_mul(FrameKind::Regular.overhead());
+        let sealed = output.fill(run.len().saturating_add(overhead), |sealed| {
+            seal_run(sealer, *threads, *sequence_number, run, sealed, transcript)
+        });
+        sealed.unwrap_or(Ok(()))?;
+        let count = u32::try_from(frames).unwrap_or(u32::MAX);
+        *sequence_number = sequence_number.saturating_add(count);
+        for frame in rest.chunks(frame_len) {
+            self.seal_frame(FrameKind::Regular, frame, output)?;
+        }
+        Ok(())
     }
 
     /// Seals straight into `output` if the frame fits, otherwise into `ready`.

@@ -69,6 +69,7 @@ mod keyring;
 mod materials;
 mod message;
 mod output;
+mod parallel;
 mod policy;
 #[cfg(feature = "s3-format")]
 pub mod s3;

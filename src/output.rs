@@ -32,6 +32,19 @@ impl<'o> Output<'o> {
         }
         Some(result)
     }
+
+    /// How many bytes may still be written.
+    pub(crate) fn room(&self) -> usize {
+        self.buffer.len().saturating_sub(self.written)
+    }
+
+    /// Lets `fill` write at most `len` bytes, if there is room; it gives how many count.
+    pub(crate) fn fill_some(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+        let end = self.written.saturating_add(len);
+        if let Some(to) = self.buffer.get_mut(self.written..end) {
+            self.written = self.written.saturating_add(fill(to).min(len));
+        }
+    }
 }
 
 /// Bytes that are made but not yet taken.
@@ -49,7 +62,7 @@ impl Ready {
     /// Moves as much as fits.
     pub(crate) fn drain(&mut self, output: &mut Output<'_>) {
         let waiting = self.bytes.get(self.taken..).unwrap_or_default();
-        let len = waiting.len().min(output.buffer.len().saturating_sub(output.written));
+        let len = waiting.len().min(output.room());
         let (now, _) = waiting.split_at(len);
         let filled = output.fill(len, |to| {
             to.copy_from_slice(now);
@@ -62,6 +75,11 @@ impl Ready {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.taken == self.bytes.len()
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.taken)
     }
 
     /// Whether nothing was taken yet.

@@ -9,6 +9,7 @@
 //! A [`Decryptor`] exists only if the key commitment and the header tag were checked.
 
 use std::future::IntoFuture;
+use std::num::NonZeroUsize;
 
 use base64ct::{Base64, Encoding};
 use subtle::ConstantTimeEq;
@@ -297,12 +298,13 @@ pub struct Unlock<'k, M: ?Sized, T = JustDecrypt> {
     locked: Locked,
     keys: &'k M,
     required: Required,
+    threads: NonZeroUsize,
     then: T,
 }
 
 impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     pub(crate) fn new(locked: Locked, keys: &'k M, then: T) -> Self {
-        Self { locked, keys, required: Required::default(), then }
+        Self { locked, keys, required: Required::default(), threads: NonZeroUsize::MIN, then }
     }
 
     /// Pairs that must have been authenticated with the message, stored in its header or not. They add
@@ -316,6 +318,17 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     /// They add to those required before.
     pub fn require_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.required.add_keys(keys);
+        self
+    }
+
+    /// On how many threads frames are opened, this one included. Default: 1. What comes out, and what does not if
+    /// the message was changed, does not depend on it.
+    ///
+    /// Threads live as long as one call that takes some 512 KiB or more; less is opened on this one. Readers
+    /// gather blocks of 1 MiB for each thread (more where frames are longer; frames longer than 4 MiB are opened one
+    /// by one there), so that they hold some 2 MiB for each.
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
         self
     }
 
@@ -337,8 +350,9 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     }
 
     async fn run(self) -> Result<T::Output, Error> {
-        let Self { locked, keys, required, then } = self;
-        Ok(then.from_decryptor(locked.unlock_with(keys, required).await?))
+        let Self { locked, keys, required, threads, then } = self;
+        let decryptor = locked.unlock_with(keys, required).await?;
+        Ok(then.from_decryptor(decryptor.threads(threads)))
     }
 }
 

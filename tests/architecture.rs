@@ -21,8 +21,9 @@ const LEVELS: &[(&str, u8)] = &[
     ("caching", 7),
     ("testing", 7),
     ("output", 2),
-    ("transcript", 7),
-    ("frames", 7),
+    ("transcript", 6),
+    ("frames", 6),
+    ("parallel", 7),
     ("encrypt", 8),
     ("decrypt", 9),
     ("unlock", 10),
@@ -59,7 +60,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),
     ("futures_util", &["caching", "s3"]),
-    ("std::thread", &["bin"]),
+    ("std::thread", &["parallel", "bin"]),
     ("std::fs", &["s3", "bin"]),
 ];
 

@@ -1,74 +1,21 @@
 //! Readers and writers: thin shells of the engine.
 
+mod ahead;
+mod block;
+#[cfg(feature = "tokio")]
+mod engine;
 pub(crate) mod std;
 #[cfg(feature = "tokio")]
 pub(crate) mod tokio;
 
-use ::std::fmt;
+use ahead::{Frames, OpenAhead, SealAhead};
+use block::Block;
 
-use crate::decrypt::Decryptor;
+use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::encrypt::Encryptor;
 use crate::error::{ApiMisuse, Error};
-use crate::message::{ContentType, to_usize};
-use crate::secret::wipe;
+use crate::message::{ContentType, Header, to_usize};
 use crate::unlock::{FromDecryptor, HeaderReader, Locked};
-
-/// Bytes that came from a source and were not used yet. They may be plaintext.
-struct Input {
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-    ended: bool,
-}
-
-impl Input {
-    fn new() -> Self {
-        Self { bytes: vec![0; MIN_BUFFER_LEN], start: 0, end: 0, ended: false }
-    }
-
-    fn unused(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
-    }
-
-    fn consume(&mut self, len: usize) {
-        self.start = self.start.saturating_add(len).min(self.end);
-    }
-
-    /// Room for more, once everything is used.
-    fn space(&mut self) -> &mut [u8] {
-        debug_assert!(self.unused().is_empty(), "input was dropped");
-        self.start = 0;
-        self.end = 0;
-        &mut self.bytes
-    }
-
-    /// `len` bytes were put into [`space`](Self::space); none means that the source ended.
-    fn filled(&mut self, len: usize) {
-        self.end = len.min(self.bytes.len());
-        self.ended = len == 0;
-    }
-
-    /// Makes room for whole frames where they are not too long, so that they need not be copied, once
-    /// everything is used.
-    fn fit_frames(&mut self, content_type: ContentType) {
-        let len = buffer_len(content_type);
-        if len > self.bytes.len() && self.unused().is_empty() {
-            wipe(&mut ::std::mem::replace(&mut self.bytes, vec![0; len]));
-        }
-    }
-}
-
-impl Drop for Input {
-    fn drop(&mut self) {
-        wipe(&mut self.bytes);
-    }
-}
-
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Input({} bytes unused)", self.unused().len())
-    }
-}
 
 /// Room for two frames, within bounds.
 fn buffer_len(content_type: ContentType) -> usize {
@@ -85,132 +32,325 @@ enum Pull {
     Bytes(usize),
     /// The input is used up.
     NeedsInput,
+    /// A block is full: [`Work::work`] is to be called, here or on another thread.
+    NeedsWork,
     /// The end.
     End,
 }
 
+/// What takes long, and needs neither source nor sink.
+trait Work {
+    /// # Errors
+    /// After an error no call succeeds.
+    fn work(&mut self) -> Result<(), Error>;
+
+    /// Whether that would keep others waiting.
+    #[cfg(feature = "tokio")]
+    fn is_long(&self) -> bool;
+}
+
 /// Pulls a plaintext out of a message.
 #[derive(Debug)]
-struct DecryptPull {
-    decryptor: Decryptor,
-    input: Input,
+enum DecryptPull {
+    /// From the input straight to whoever pulls.
+    Direct {
+        decryptor: Box<Decryptor>,
+        input: Block,
+    },
+    Ahead(Box<OpenAhead>),
 }
 
 impl DecryptPull {
+    fn new(decryptor: Decryptor, Unused(input): Unused) -> Self {
+        let content_type = decryptor.header().parsed().content_type();
+        match Frames::new(content_type, decryptor.thread_count()) {
+            Some(frames) => Self::Ahead(Box::new(OpenAhead::new(decryptor, &input, &frames))),
+            None => Self::Direct { decryptor: Box::new(decryptor), input },
+        }
+    }
+
     fn pull(&mut self, out: &mut [u8]) -> Result<Pull, Error> {
         if out.is_empty() {
             return Ok(Pull::Bytes(0));
         }
-        let progress = self.decryptor.update(self.input.unused(), out)?;
-        self.input.consume(progress.read);
+        let (decryptor, input) = match self {
+            Self::Direct { decryptor, input } => (decryptor, input),
+            Self::Ahead(ahead) => {
+                return Ok(match ahead.plaintext.take_to(out) {
+                    0 if ahead.is_finished() => Pull::End,
+                    0 if ahead.needs_input() => Pull::NeedsInput,
+                    0 => Pull::NeedsWork,
+                    len => Pull::Bytes(len),
+                });
+            }
+        };
+        let progress = decryptor.update(input.unused(), out)?;
+        input.consume(progress.read);
         if progress.written > 0 {
             return Ok(Pull::Bytes(progress.written));
         }
-        if !self.input.ended {
+        if !input.ended {
             return Ok(Pull::NeedsInput);
         }
-        self.decryptor.check_end()?;
+        decryptor.check_end()?;
         Ok(Pull::End)
+    }
+
+    /// Where more of the message goes, sized for its frames.
+    fn input(&mut self) -> &mut Block {
+        match self {
+            Self::Direct { decryptor, input } => {
+                input.grow_when_empty(buffer_len(decryptor.header().parsed().content_type()));
+                input
+            }
+            Self::Ahead(ahead) => &mut ahead.message,
+        }
+    }
+
+    fn header(&self) -> &AuthenticHeader {
+        match self {
+            Self::Direct { decryptor, .. } => decryptor.header(),
+            Self::Ahead(ahead) => ahead.decryptor.header(),
+        }
+    }
+}
+
+impl Work for DecryptPull {
+    fn work(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Direct { .. } => Ok(()),
+            Self::Ahead(ahead) => ahead.work(),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn is_long(&self) -> bool {
+        matches!(self, Self::Ahead(ahead) if ahead.message.unused().len() > SHORT_LEN)
     }
 }
 
 /// Pulls a message out of a plaintext.
 #[derive(Debug)]
-struct EncryptPull {
-    encryptor: Encryptor,
-    input: Input,
+enum EncryptPull {
+    /// From the input straight to whoever pulls.
+    Direct {
+        encryptor: Box<Encryptor>,
+        input: Block,
+    },
+    Ahead(Box<SealAhead>),
 }
 
 impl EncryptPull {
     fn new(encryptor: Encryptor) -> Self {
-        let mut input = Input::new();
-        input.fit_frames(encryptor.header().content_type());
-        Self { encryptor, input }
+        let content_type = encryptor.header().content_type();
+        match Frames::new(content_type, encryptor.thread_count()) {
+            Some(frames) => Self::Ahead(Box::new(SealAhead::new(encryptor, &frames))),
+            None => {
+                let input = Block::new(buffer_len(content_type));
+                Self::Direct { encryptor: Box::new(encryptor), input }
+            }
+        }
     }
 
     fn pull(&mut self, out: &mut [u8]) -> Result<Pull, Error> {
         if out.is_empty() {
             return Ok(Pull::Bytes(0));
         }
-        if self.encryptor.is_finished() {
-            return Ok(Pull::End);
-        }
-        let written = if self.input.ended {
-            self.encryptor.finish(out)?
-        } else {
-            let progress = self.encryptor.update(self.input.unused(), out)?;
-            self.input.consume(progress.read);
-            progress.written
+        let (encryptor, input) = match self {
+            Self::Direct { encryptor, input } => (encryptor, input),
+            Self::Ahead(ahead) => {
+                if ahead.plaintext.ended {
+                    ahead.close();
+                }
+                return Ok(match ahead.sealed.take_to(out) {
+                    0 if ahead.is_finished() => Pull::End,
+                    0 if ahead.needs_input() => Pull::NeedsInput,
+                    0 => Pull::NeedsWork,
+                    len => Pull::Bytes(len),
+                });
+            }
         };
-        Ok(match written {
-            0 if self.encryptor.is_finished() => Pull::End,
-            0 => Pull::NeedsInput,
-            written => Pull::Bytes(written),
-        })
+        while !encryptor.is_finished() {
+            let written = if input.ended {
+                encryptor.finish(out)?
+            } else {
+                let progress = encryptor.update(input.unused(), out)?;
+                input.consume(progress.read);
+                progress.written
+            };
+            if written > 0 {
+                return Ok(Pull::Bytes(written));
+            }
+            if !input.ended {
+                return Ok(Pull::NeedsInput);
+            }
+        }
+        Ok(Pull::End)
+    }
+
+    /// Where more plaintext goes.
+    fn input(&mut self) -> &mut Block {
+        match self {
+            Self::Direct { input, .. } => input,
+            Self::Ahead(ahead) => &mut ahead.plaintext,
+        }
+    }
+
+    fn header(&self) -> &Header {
+        match self {
+            Self::Direct { encryptor, .. } => encryptor.header(),
+            Self::Ahead(ahead) => ahead.encryptor.header(),
+        }
     }
 }
 
+impl Work for EncryptPull {
+    fn work(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Direct { .. } => Ok(()),
+            Self::Ahead(ahead) => ahead.work(),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn is_long(&self) -> bool {
+        matches!(self, Self::Ahead(ahead) if ahead.plaintext.unused().len() > SHORT_LEN)
+    }
+}
+
+/// What a push core needs next.
+enum Push {
+    /// So many bytes of the plaintext were taken.
+    Taken(usize),
+    /// A block is full: [`Work::work`] is to be called, here or on another thread.
+    NeedsWork,
+}
+
 /// Pushes a plaintext into a message.
+#[derive(Debug)]
 struct EncryptPush {
-    encryptor: Encryptor,
-    sealed: Vec<u8>,
-    /// What of `sealed` is not written yet.
-    start: usize,
-    end: usize,
+    engine: PushEngine,
     /// Whether the end was asked for: nothing more may be pushed.
     closing: bool,
 }
 
-impl fmt::Debug for EncryptPush {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EncryptPush").field("encryptor", &self.encryptor).finish_non_exhaustive()
-    }
+#[derive(Debug)]
+enum PushEngine {
+    /// From whoever pushes straight to `sealed`.
+    Direct {
+        encryptor: Box<Encryptor>,
+        sealed: Block,
+    },
+    Ahead(Box<SealAhead>),
 }
 
 impl EncryptPush {
     fn new(encryptor: Encryptor) -> Self {
-        let sealed = vec![0; buffer_len(encryptor.header().content_type())];
-        Self { encryptor, sealed, start: 0, end: 0, closing: false }
+        let content_type = encryptor.header().content_type();
+        let engine = match Frames::new(content_type, encryptor.thread_count()) {
+            Some(frames) => PushEngine::Ahead(Box::new(SealAhead::new(encryptor, &frames))),
+            None => {
+                let sealed = Block::new(buffer_len(content_type));
+                PushEngine::Direct { encryptor: Box::new(encryptor), sealed }
+            }
+        };
+        Self { engine, closing: false }
     }
 
-    /// Takes plaintext where everything sealed was written; gives the number of bytes taken.
-    fn push(&mut self, plaintext: &[u8]) -> Result<usize, Error> {
+    /// Takes plaintext where everything sealed was written.
+    fn push(&mut self, plaintext: &[u8]) -> Result<Push, Error> {
         if self.closing {
             return Err(ApiMisuse::Order("the message is finished").into());
         }
-        let progress = self.encryptor.update(plaintext, &mut self.sealed)?;
-        (self.start, self.end) = (0, progress.written);
-        Ok(progress.read)
+        Ok(Push::Taken(match &mut self.engine {
+            PushEngine::Direct { encryptor, sealed } => {
+                let progress = encryptor.update(plaintext, sealed.room())?;
+                sealed.put(progress.written);
+                progress.read
+            }
+            PushEngine::Ahead(ahead) => match ahead.plaintext.fill_from(plaintext) {
+                0 if !plaintext.is_empty() => return Ok(Push::NeedsWork),
+                taken => taken,
+            },
+        }))
     }
 
-    /// Seals the rest where everything sealed was written.
-    fn finish(&mut self) -> Result<(), Error> {
-        (self.start, self.end) = (0, self.encryptor.finish(&mut self.sealed)?);
-        Ok(())
+    /// Nothing more may be pushed; [`Work::work`] then ends the message.
+    fn close(&mut self) {
+        self.closing = true;
+        if let PushEngine::Ahead(ahead) = &mut self.engine {
+            ahead.close();
+        }
+    }
+
+    /// Whether plaintext waits that can be sealed before more of it comes.
+    fn has_whole_frames(&self) -> bool {
+        match &self.engine {
+            PushEngine::Direct { .. } => false,
+            PushEngine::Ahead(ahead) => ahead.has_whole_frames(),
+        }
     }
 
     fn unwritten(&self) -> &[u8] {
-        self.sealed.get(self.start..self.end).unwrap_or_default()
+        match &self.engine {
+            PushEngine::Direct { sealed, .. } => sealed.unused(),
+            PushEngine::Ahead(ahead) => ahead.sealed.unused(),
+        }
     }
 
     fn wrote(&mut self, len: usize) {
-        self.start = self.start.saturating_add(len).min(self.end);
+        match &mut self.engine {
+            PushEngine::Direct { sealed, .. } => sealed.consume(len),
+            PushEngine::Ahead(ahead) => ahead.sealed.consume(len),
+        }
     }
 
     fn is_finished(&self) -> bool {
-        self.encryptor.is_finished() && self.unwritten().is_empty()
+        match &self.engine {
+            PushEngine::Direct { encryptor, sealed } => {
+                encryptor.is_finished() && sealed.is_empty()
+            }
+            PushEngine::Ahead(ahead) => ahead.is_finished(),
+        }
+    }
+
+    fn header(&self) -> &Header {
+        match &self.engine {
+            PushEngine::Direct { encryptor, .. } => encryptor.header(),
+            PushEngine::Ahead(ahead) => ahead.encryptor.header(),
+        }
+    }
+}
+
+impl Work for EncryptPush {
+    /// Seals what can be sealed, where everything sealed was written.
+    fn work(&mut self) -> Result<(), Error> {
+        match &mut self.engine {
+            PushEngine::Direct { encryptor, sealed } if self.closing => {
+                let written = encryptor.finish(sealed.room())?;
+                sealed.put(written);
+                Ok(())
+            }
+            PushEngine::Direct { .. } => Ok(()),
+            PushEngine::Ahead(ahead) => ahead.work(),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn is_long(&self) -> bool {
+        matches!(&self.engine, PushEngine::Ahead(ahead) if ahead.plaintext.unused().len() > SHORT_LEN)
     }
 }
 
 /// Reads a header out of a source.
 struct HeaderPull {
     reader: HeaderReader,
-    input: Input,
+    input: Block,
 }
 
 impl HeaderPull {
     fn new(policy: crate::policy::Policy) -> Self {
-        Self { reader: HeaderReader::new(policy), input: Input::new() }
+        Self { reader: HeaderReader::new(policy), input: Block::new(MIN_BUFFER_LEN) }
     }
 
     /// Whether it needs more bytes in `input`.
@@ -220,7 +360,7 @@ impl HeaderPull {
         Ok(!self.reader.is_complete() && !self.input.ended)
     }
 
-    fn finish(self) -> Result<(Locked, Input), Error> {
+    fn finish(self) -> Result<(Locked, Block), Error> {
         Ok((self.reader.finish()?, self.input))
     }
 }
@@ -230,12 +370,12 @@ impl HeaderPull {
 #[derive(Debug)]
 pub struct Source<R, S> {
     inner: R,
-    input: Input,
+    input: Block,
     shell: ::std::marker::PhantomData<fn() -> S>,
 }
 
 impl<R, S> Source<R, S> {
-    fn new(inner: R, input: Input) -> Self {
+    fn new(inner: R, input: Block) -> Self {
         Self { inner, input, shell: ::std::marker::PhantomData }
     }
 }
@@ -250,7 +390,7 @@ pub trait Shell<R> {
 /// Input that follows a header.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Unused(Input);
+pub struct Unused(Block);
 
 impl<R, S: Shell<R>> FromDecryptor for Source<R, S> {
     type Output = S;
@@ -261,19 +401,10 @@ impl<R, S: Shell<R>> FromDecryptor for Source<R, S> {
     }
 }
 
-impl DecryptPull {
-    fn new(decryptor: Decryptor, Unused(input): Unused) -> Self {
-        Self { decryptor, input }
-    }
-
-    /// Room for more input, sized for this message's frames.
-    fn space(&mut self) -> &mut [u8] {
-        self.input.fit_frames(self.decryptor.header().parsed().content_type());
-        self.input.space()
-    }
-}
-
 /// Large enough that system calls do not count.
 const MIN_BUFFER_LEN: usize = 64 * 1024;
 /// Small enough for any number of streams; longer frames are gathered in the engine.
 const MAX_BUFFER_LEN: usize = 2 * 1024 * 1024;
+/// What is done as soon as another thread would have begun.
+#[cfg(feature = "tokio")]
+const SHORT_LEN: usize = 64 * 1024;

@@ -6,7 +6,9 @@ use crate::api::UnverifiedHeader;
 use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::encrypt::Encryptor;
 use crate::error::Error;
-use crate::io::{DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Shell, Source, Unused};
+use crate::io::{
+    DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Push, Shell, Source, Unused, Work as _,
+};
 use crate::materials::MaterialsManager;
 use crate::message::{EncryptedDataKey, Header};
 use crate::policy::Policy;
@@ -56,13 +58,13 @@ impl<W: Write> EncryptWriter<W> {
     /// # Errors
     /// As [`finish`](Self::finish). After the first call nothing more can be written.
     pub fn try_finish(&mut self) -> Result<(), Error> {
-        self.push.closing = true;
+        self.push.close();
         loop {
             self.drain().map_err(|error| Error::io("writing the message", error))?;
             if self.push.is_finished() {
                 break;
             }
-            self.push.finish()?;
+            self.push.work()?;
         }
         self.inner.flush().map_err(|error| Error::io("writing the message", error))
     }
@@ -74,7 +76,7 @@ impl<W: Write> EncryptWriter<W> {
 
     /// The header that the message has.
     pub fn header(&self) -> &Header {
-        self.push.encryptor.header()
+        self.push.header()
     }
 
     /// Writes everything that is sealed. What could not be written is kept for the next call.
@@ -95,9 +97,10 @@ impl<W: Write> Write for EncryptWriter<W> {
     fn write(&mut self, plaintext: &[u8]) -> io::Result<usize> {
         loop {
             self.drain()?;
-            let taken = self.push.push(plaintext)?;
-            if taken > 0 || plaintext.is_empty() {
-                return Ok(taken);
+            match self.push.push(plaintext)? {
+                Push::Taken(taken) if taken > 0 || plaintext.is_empty() => return Ok(taken),
+                Push::Taken(_) => {}
+                Push::NeedsWork => self.push.work()?,
             }
         }
     }
@@ -105,6 +108,10 @@ impl<W: Write> Write for EncryptWriter<W> {
     /// Passes on whole frames only: a shorter one can only be the last.
     fn flush(&mut self) -> io::Result<()> {
         self.drain()?;
+        if self.push.has_whole_frames() {
+            self.push.work()?;
+            self.drain()?;
+        }
         self.inner.flush()
     }
 }
@@ -136,7 +143,7 @@ impl<R: Read> EncryptReader<R> {
 
     /// The header that the message has.
     pub fn header(&self) -> &Header {
-        self.pull.encryptor.header()
+        self.pull.header()
     }
 
     /// Gives back what is behind; some of it was read already.
@@ -151,11 +158,11 @@ impl<R: Read> Read for EncryptReader<R> {
             match self.pull.pull(out)? {
                 Pull::Bytes(len) => return Ok(len),
                 Pull::End => return Ok(0),
+                Pull::NeedsWork => self.pull.work()?,
                 Pull::NeedsInput => {
-                    if !self.pull.input.ended {
-                        let len = self.inner.read(self.pull.input.space())?;
-                        self.pull.input.filled(len);
-                    }
+                    let input = self.pull.input();
+                    let len = self.inner.read(input.room())?;
+                    input.received(len);
                 }
             }
         }
@@ -203,8 +210,8 @@ impl<R: Read> DecryptReader<R> {
     pub fn open_with(mut inner: R, policy: Policy) -> Result<LockedReader<R>, Error> {
         let mut pull = HeaderPull::new(policy);
         while pull.needs_input()? {
-            match inner.read(pull.input.space()) {
-                Ok(len) => pull.input.filled(len),
+            match inner.read(pull.input.room()) {
+                Ok(len) => pull.input.received(len),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io("reading the message", error)),
             }
@@ -215,7 +222,7 @@ impl<R: Read> DecryptReader<R> {
 
     /// The header.
     pub fn header(&self) -> &AuthenticHeader {
-        self.pull.decryptor.header()
+        self.pull.header()
     }
 
     /// Gives back what is behind; some of it was read already.
@@ -230,9 +237,11 @@ impl<R: Read> Read for DecryptReader<R> {
             match self.pull.pull(out)? {
                 Pull::Bytes(len) => return Ok(len),
                 Pull::End => return Ok(0),
+                Pull::NeedsWork => self.pull.work()?,
                 Pull::NeedsInput => {
-                    let len = self.inner.read(self.pull.space())?;
-                    self.pull.input.filled(len);
+                    let input = self.pull.input();
+                    let len = self.inner.read(input.room())?;
+                    input.received(len);
                 }
             }
         }

@@ -10,7 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::encrypt::Encryptor;
 use crate::error::Error;
-use crate::io::{DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Shell, Source, Unused};
+use crate::io::engine::Engine;
+use crate::io::{
+    DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Push, Shell, Source, Unused,
+};
 use crate::materials::MaterialsManager;
 use crate::message::{EncryptedDataKey, Header};
 use crate::policy::Policy;
@@ -37,19 +40,23 @@ use crate::unlock::{Locked, Unlock};
 #[derive(Debug)]
 #[must_use = "without `shutdown` the message has no end"]
 pub struct EncryptWriter<W> {
-    push: EncryptPush,
+    push: Engine<EncryptPush>,
+    header: Header,
+    /// Whether the end was asked for.
+    closing: bool,
     inner: W,
 }
 
 impl<W: AsyncWrite + Unpin> EncryptWriter<W> {
     /// Nothing is written to `inner` before there is something to encrypt.
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
-        Self { push: EncryptPush::new(encryptor), inner }
+        let header = encryptor.header().clone();
+        Self { push: Engine::Here(EncryptPush::new(encryptor)), header, closing: false, inner }
     }
 
     /// The header that the message has.
     pub fn header(&self) -> &Header {
-        self.push.encryptor.header()
+        &self.header
     }
 
     /// Gives back what is behind. Without `shutdown` before, the message has no end.
@@ -57,15 +64,20 @@ impl<W: AsyncWrite + Unpin> EncryptWriter<W> {
         self.inner
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.push.unwritten().is_empty() {
-            let len = ready!(Pin::new(&mut self.inner).poll_write(cx, self.push.unwritten()))?;
+    /// Waits for what is under way, and writes everything that is sealed.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut EncryptPush>> {
+        let push = ready!(self.push.poll_here(cx))?;
+        if self.closing {
+            push.close();
+        }
+        while !push.unwritten().is_empty() {
+            let len = ready!(Pin::new(&mut self.inner).poll_write(cx, push.unwritten()))?;
             if len == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.push.wrote(len);
+            push.wrote(len);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(push))
     }
 }
 
@@ -76,30 +88,33 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for EncryptWriter<W> {
         plaintext: &[u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.poll_drain(cx))?;
-            let taken = self.push.push(plaintext)?;
-            if taken > 0 || plaintext.is_empty() {
-                return Poll::Ready(Ok(taken));
+            match ready!(self.poll_drain(cx))?.push(plaintext)? {
+                Push::Taken(taken) if taken > 0 || plaintext.is_empty() => {
+                    return Poll::Ready(Ok(taken));
+                }
+                Push::Taken(_) => {}
+                Push::NeedsWork => self.push.work()?,
             }
         }
     }
 
     /// Passes on whole frames only: a shorter one can only be the last.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
+        while ready!(self.poll_drain(cx))?.has_whole_frames() {
+            self.push.work()?;
+        }
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     /// Ends the message and shuts down what is behind.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // From now on, even if this is cancelled, a write would come after the end.
-        self.push.closing = true;
+        self.closing = true;
         loop {
-            ready!(self.poll_drain(cx))?;
-            if self.push.is_finished() {
+            if ready!(self.poll_drain(cx))?.is_finished() {
                 return Pin::new(&mut self.inner).poll_shutdown(cx);
             }
-            self.push.finish()?;
+            self.push.work()?;
         }
     }
 }
@@ -120,19 +135,21 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for EncryptWriter<W> {
 /// ```
 #[derive(Debug)]
 pub struct EncryptReader<R> {
-    pull: EncryptPull,
+    pull: Engine<EncryptPull>,
+    header: Header,
     inner: R,
 }
 
 impl<R: AsyncRead + Unpin> EncryptReader<R> {
     /// Nothing is read from `inner` before the first read.
     pub fn new(encryptor: Encryptor, inner: R) -> Self {
-        Self { pull: EncryptPull::new(encryptor), inner }
+        let header = encryptor.header().clone();
+        Self { pull: Engine::Here(EncryptPull::new(encryptor)), header, inner }
     }
 
     /// The header that the message has.
     pub fn header(&self) -> &Header {
-        self.pull.encryptor.header()
+        &self.header
     }
 
     /// Gives back what is behind; some of it was read already.
@@ -147,19 +164,20 @@ impl<R: AsyncRead + Unpin> AsyncRead for EncryptReader<R> {
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { pull, inner } = &mut *self;
+        let Self { pull, inner, .. } = &mut *self;
         loop {
-            match pull.pull(out.initialize_unfilled())? {
+            let here = ready!(pull.poll_here(cx))?;
+            match here.pull(out.initialize_unfilled())? {
                 Pull::Bytes(len) => {
                     out.advance(len);
                     return Poll::Ready(Ok(()));
                 }
                 Pull::End => return Poll::Ready(Ok(())),
+                Pull::NeedsWork => pull.work()?,
                 Pull::NeedsInput => {
-                    if !pull.input.ended {
-                        let len = ready!(poll_fill(inner, cx, pull.input.space()))?;
-                        pull.input.filled(len);
-                    }
+                    let input = here.input();
+                    let len = ready!(poll_fill(inner, cx, input.room()))?;
+                    input.received(len);
                 }
             }
         }
@@ -187,7 +205,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for EncryptReader<R> {
 /// ```
 #[derive(Debug)]
 pub struct DecryptReader<R> {
-    pull: DecryptPull,
+    pull: Engine<DecryptPull>,
+    header: AuthenticHeader,
     inner: R,
 }
 
@@ -207,10 +226,10 @@ impl<R: AsyncRead + Unpin> DecryptReader<R> {
     pub async fn open_with(mut inner: R, policy: Policy) -> Result<LockedReader<R>, Error> {
         let mut pull = HeaderPull::new(policy);
         while pull.needs_input()? {
-            let len = poll_fn(|cx| poll_fill(&mut inner, cx, pull.input.space()))
+            let len = poll_fn(|cx| poll_fill(&mut inner, cx, pull.input.room()))
                 .await
                 .map_err(|error| Error::io("reading the message", error))?;
-            pull.input.filled(len);
+            pull.input.received(len);
         }
         let (locked, input) = pull.finish()?;
         Ok(LockedReader { locked, source: Source::new(inner, input) })
@@ -218,7 +237,7 @@ impl<R: AsyncRead + Unpin> DecryptReader<R> {
 
     /// The header.
     pub fn header(&self) -> &AuthenticHeader {
-        self.pull.decryptor.header()
+        &self.header
     }
 
     /// Gives back what is behind; some of it was read already.
@@ -233,17 +252,20 @@ impl<R: AsyncRead + Unpin> AsyncRead for DecryptReader<R> {
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { pull, inner } = &mut *self;
+        let Self { pull, inner, .. } = &mut *self;
         loop {
-            match pull.pull(out.initialize_unfilled())? {
+            let here = ready!(pull.poll_here(cx))?;
+            match here.pull(out.initialize_unfilled())? {
                 Pull::Bytes(len) => {
                     out.advance(len);
                     return Poll::Ready(Ok(()));
                 }
                 Pull::End => return Poll::Ready(Ok(())),
+                Pull::NeedsWork => pull.work()?,
                 Pull::NeedsInput => {
-                    let len = ready!(poll_fill(inner, cx, pull.space()))?;
-                    pull.input.filled(len);
+                    let input = here.input();
+                    let len = ready!(poll_fill(inner, cx, input.room()))?;
+                    input.received(len);
                 }
             }
         }
@@ -252,7 +274,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for DecryptReader<R> {
 
 impl<R> Shell<R> for DecryptReader<R> {
     fn assemble(inner: R, decryptor: Decryptor, input: Unused) -> Self {
-        Self { pull: DecryptPull::new(decryptor, input), inner }
+        let header = decryptor.header().clone();
+        Self { pull: Engine::Here(DecryptPull::new(decryptor, input)), header, inner }
     }
 }
 

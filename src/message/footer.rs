@@ -23,6 +23,9 @@ pub(crate) fn read_footer(bytes: &[u8]) -> Result<&[u8], usize> {
 }
 
 const LEN_LEN: usize = 2;
+/// The longest footer that is written: its length, and the longest DER signature of P-384, two integers of 49 bytes with
+/// their headers.
+pub(crate) const MAX_FOOTER_LEN: usize = LEN_LEN + 2 + 2 * (2 + 49);
 
 #[cfg(test)]
 #[expect(clippy::indexing_slicing, reason = "a test may panic")]

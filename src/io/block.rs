@@ -1,0 +1,130 @@
+//! Bytes on their way between a source or sink and the engine.
+
+use std::fmt;
+
+use crate::secret::wipe;
+
+/// A buffer that is filled at one end and used from the other. What is in it may be plaintext.
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Whether nothing more will come from the source.
+    pub(super) ended: bool,
+}
+
+impl Block {
+    pub(super) fn new(len: usize) -> Self {
+        Self { bytes: vec![0; len], start: 0, end: 0, ended: false }
+    }
+
+    pub(super) fn unused(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unused().is_empty()
+    }
+
+    /// Whether there is no room for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.unused().len() == self.bytes.len()
+    }
+
+    pub(super) fn consume(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+    }
+
+    /// Moves as much as fits to `out`.
+    pub(super) fn take_to(&mut self, out: &mut [u8]) -> usize {
+        let len = self.unused().len().min(out.len());
+        let (now, _) = self.unused().split_at(len);
+        if let Some(out) = out.get_mut(..len) {
+            out.copy_from_slice(now);
+        }
+        self.consume(len);
+        len
+    }
+
+    /// Room for more, behind what is not used yet.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end = self.end.saturating_sub(self.start);
+            self.start = 0;
+        }
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// `len` bytes were put into [`room`](Self::room).
+    pub(super) fn put(&mut self, len: usize) {
+        self.end = self.end.saturating_add(len).min(self.bytes.len());
+    }
+
+    /// The source put `len` bytes into [`room`](Self::room); none means that it ended.
+    pub(super) fn received(&mut self, len: usize) {
+        self.put(len);
+        self.ended = len == 0;
+    }
+
+    /// Takes as much as there is room for.
+    pub(super) fn fill_from(&mut self, bytes: &[u8]) -> usize {
+        let room = self.room();
+        let len = room.len().min(bytes.len());
+        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        self.put(len);
+        len
+    }
+
+    /// Makes room for `len` bytes in all, once everything is used.
+    pub(super) fn grow_when_empty(&mut self, len: usize) {
+        if len > self.bytes.len() && self.is_empty() {
+            let mut larger = Self::new(len);
+            larger.ended = self.ended;
+            *self = larger;
+        }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes);
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({} bytes unused)", self.unused().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out_in_order() {
+        let mut block = Block::new(5);
+        let (mut given, mut taken) = (0_u8..200, Vec::new());
+        while taken.len() < 200 {
+            let next: Vec<u8> = given.clone().take(3).collect();
+            let put = block.fill_from(&next);
+            given.by_ref().take(put).for_each(drop);
+            let mut out = [0; 2];
+            let len = block.take_to(&mut out);
+            taken.extend_from_slice(&out[..len]);
+        }
+        assert_eq!(taken, (0..200).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn it_is_full_when_nothing_more_fits() {
+        let mut block = Block::new(4);
+        assert_eq!(block.fill_from(b"abcdef"), 4);
+        assert!(block.is_full() && block.room().is_empty());
+        block.consume(1);
+        assert!(!block.is_full());
+        assert_eq!(block.fill_from(b"ef"), 1);
+        assert_eq!(block.unused(), b"bcde");
+    }
+}
