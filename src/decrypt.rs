@@ -235,7 +235,8 @@ impl Decryptor {
     ///
     /// If it did not take all, it needs room: call again with the rest and more output. An error that
     /// comes after frames that are authentic is reported by the next call, so that none of them is lost.
-    /// `output` holds nothing but plaintext that was authenticated, even after an error.
+    /// `output` holds nothing but plaintext that was authenticated, even after an error; behind what was written
+    /// it is as it was, or, where a frame did not open, zeros.
     ///
     /// # Errors
     /// [`Error::InvalidMessage`], [`Error::Unauthentic`], [`Error::Policy`]. After an error no call

@@ -52,7 +52,7 @@ fn seal_run_of<K: Send>(
 ///
 /// `frames` is that many whole frames, `out` as long as their content. What stopped it is not told: the frame
 /// that stands there is to be looked at by itself. Behind the content of the frames that opened, `out` is
-/// all zeros.
+/// as it was, or zeros.
 pub(crate) fn open_run<K>(
     opener: &FrameOpener,
     threads: NonZeroUsize,
@@ -75,19 +75,32 @@ fn open_run_of<K>(
 ) -> usize {
     let mut opened = 0_usize;
     let jobs = frames.chunks(run.sealed_len).zip(out.chunks_mut(run.plaintext_len));
-    let open = |job, (sealed, out): (_, &mut [u8])| (sealed, run.open(opener, job, sealed, out));
-    let stopped = in_order(threads, jobs, open, |(sealed, count): (&[u8], usize)| {
+    let open = |job, (sealed, out)| (sealed, run.open(opener, job, sealed, out));
+    let _ = in_order(threads, jobs, open, |(sealed, content): (&[u8], Opened<'_>)| {
+        let count = content.keep().checked_div(run.frame_len).unwrap_or_default();
         opened = opened.saturating_add(count);
         let len = count.saturating_mul(run.sealed_frame_len);
         let (good, rest) = sealed.split_at_checked(len).unwrap_or((sealed, &[]));
         transcript.update(good);
         if rest.is_empty() { Ok(()) } else { Err(()) }
     });
-    if stopped.is_err() {
-        // Others may have opened frames that come later.
-        wipe(out.get_mut(opened.saturating_mul(run.frame_len)..).unwrap_or_default());
-    }
     opened
+}
+
+/// Content of frames that one job opened. It is wiped unless all before it turned out to be good.
+struct Opened<'o>(&'o mut [u8]);
+
+impl Opened<'_> {
+    /// It is to be used; gives its length in bytes.
+    fn keep(mut self) -> usize {
+        std::mem::take(&mut self.0).len()
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        wipe(self.0);
+    }
 }
 
 /// Lengths of a run, in bytes, and the number of its first frame.
@@ -140,15 +153,22 @@ impl Run {
         Ok(sealed)
     }
 
-    /// Opens the frames of a job up to the first that is not as it should be; gives their number.
-    fn open(&self, opener: &FrameOpener, job: usize, sealed: &[u8], out: &mut [u8]) -> usize {
+    /// Opens the frames of a job up to the first that is not as it should be.
+    fn open<'o>(
+        &self,
+        opener: &FrameOpener,
+        job: usize,
+        sealed: &[u8],
+        out: &'o mut [u8],
+    ) -> Opened<'o> {
         let frames = sealed.chunks(self.sealed_frame_len).zip(out.chunks_mut(self.frame_len));
         let opened = frames.zip(self.first_of(job)..).map_while(|((frame, out), number)| {
             let prefix = FramePrefix::read(frame, number, opener.frame_len(), 0).ok()?.ok()?;
             let fits = prefix.kind == FrameKind::Regular && prefix.frame_len() == frame.len();
             fits.then(|| opener.open_frame(&prefix, frame, out).ok()).flatten()
         });
-        opened.count()
+        let len = opened.count().saturating_mul(self.frame_len);
+        Opened(out.get_mut(..len).unwrap_or_default())
     }
 }
 
@@ -307,7 +327,7 @@ mod tests {
             prop_assert_eq!(count, place.min(more) / sealed_len);
             let good = count * to_usize(frame_len);
             prop_assert!(opened[..good].iter().all(|byte| *byte == 1));
-            prop_assert!(opened[good..].iter().all(|byte| *byte == 0));
+            prop_assert!(opened[good..].iter().all(|byte| matches!(byte, 0 | 0xee)));
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use waxseal::{
@@ -20,11 +21,13 @@ struct Case {
     steps: Vec<usize>,
     /// Sizes of output buffers, taken in turn.
     rooms: Vec<usize>,
+    threads: NonZeroUsize,
 }
 
 impl Case {
     fn encryptor(&self) -> Encryptor {
         encryptor(&keyring())
+            .threads(self.threads)
             .suite(self.suite)
             .policy(policy(self.suite))
             .frame_len(self.frame_len)
@@ -72,15 +75,16 @@ fn cases() -> impl Strategy<Value = Case> {
             let len = prop_oneof![4 => near, 1 => 0..=3 * frame, 1 => 0..=1000_usize];
             let context = prop::collection::btree_map(".{0,8}", ".{0,8}", 0..3)
                 .prop_map(EncryptionContext::from_iter);
-            (Just(suite), Just(frame_len), len, context, sizes(), sizes(), any::<u8>())
+            (Just(suite), Just(frame_len), len, context, sizes(), sizes(), 1..4_usize, any::<u8>())
         })
-        .prop_map(|(suite, frame_len, len, context, steps, rooms, seed)| Case {
+        .prop_map(|(suite, frame_len, len, context, steps, rooms, threads, seed)| Case {
             suite,
             frame_len,
             plaintext: pattern(len, seed),
             context,
             steps,
             rooms,
+            threads: NonZeroUsize::new(threads).unwrap(),
         })
 }
 
@@ -150,6 +154,7 @@ impl<T: Write> Write for Trickle<'_, T> {
 
 fn encrypt_at_once(case: &Case) -> Vec<u8> {
     waxseal::encrypt(&case.plaintext, &keyring())
+        .threads(case.threads)
         .suite(case.suite)
         .policy(policy(case.suite))
         .frame_len(case.frame_len)
@@ -222,6 +227,7 @@ fn read_in_pieces(mut reader: impl Read, rooms: &[usize]) -> Vec<u8> {
 
 fn decrypt_at_once(case: &Case, message: &[u8]) -> Vec<u8> {
     waxseal::decrypt(message, &keyring())
+        .threads(case.threads)
         .policy(policy(case.suite))
         .require(case.context.clone())
         .require_keys(case.context.iter().map(|(key, _)| key))
@@ -241,7 +247,12 @@ fn decrypt_by_push(case: &Case, message: &[u8]) -> Vec<u8> {
         rest = &rest[taken..];
     }
     let unlock = reader.finish().unwrap();
-    let mut decryptor = unlock.unlock(&keyring()).require(case.context.clone()).now().unwrap();
+    let mut decryptor = unlock
+        .unlock(&keyring())
+        .threads(case.threads)
+        .require(case.context.clone())
+        .now()
+        .unwrap();
     let mut rooms = case.rooms.iter().cycle();
     let mut buffer = vec![0; 20_000];
     let mut plaintext = Vec::new();
@@ -266,7 +277,12 @@ fn decrypt_by_push(case: &Case, message: &[u8]) -> Vec<u8> {
 fn decrypt_by_reader(case: &Case, message: &[u8]) -> Vec<u8> {
     let source = Trickle::new(message, &case.steps);
     let locked = DecryptReader::open_with(source, policy(case.suite)).unwrap();
-    let reader = locked.unlock(&keyring()).require(case.context.clone()).now().unwrap();
+    let reader = locked
+        .unlock(&keyring())
+        .threads(case.threads)
+        .require(case.context.clone())
+        .now()
+        .unwrap();
     read_in_pieces(reader, &case.rooms)
 }
 
@@ -359,7 +375,8 @@ mod with_tokio {
             let locked =
                 waxseal::tokio::DecryptReader::open_with(source, policy(case.suite)).await.unwrap();
             let keyring = keyring();
-            let unlock = locked.unlock(&keyring).require(case.context.clone());
+            let unlock =
+                locked.unlock(&keyring).threads(case.threads).require(case.context.clone());
             read_in_pieces(unlock.await.unwrap(), &case.rooms).await
         })
     }
@@ -415,6 +432,7 @@ fn every_boundary_of_small_frames_survives() {
                     context: EncryptionContext::new(),
                     steps: vec![1],
                     rooms: vec![7],
+                    threads: NonZeroUsize::MIN,
                 };
                 let message = encrypt_at_once(&case);
                 case.check(&message);
@@ -435,6 +453,7 @@ fn the_longest_frame_costs_nothing() {
         context: EncryptionContext::new(),
         steps: vec![3],
         rooms: vec![5],
+        threads: NonZeroUsize::new(2).unwrap(),
     };
     for (_, encrypt) in WAYS_TO_ENCRYPT {
         let message = encrypt(&case);

@@ -22,8 +22,8 @@ impl SealAhead {
     pub(super) fn new(encryptor: Encryptor, frames: &Frames) -> Self {
         // One byte more shows that the last frame before it is not the final one.
         let plaintext_len = frames.plaintext_len().saturating_add(1);
-        let sealed = Block::new(encryptor.room_to_finish(plaintext_len));
-        Self { encryptor, plaintext: Block::new(plaintext_len), sealed, closing: false }
+        let sealed = Block::growing(encryptor.room_to_finish(plaintext_len));
+        Self { encryptor, plaintext: Block::growing(plaintext_len), sealed, closing: false }
     }
 
     /// No plaintext comes any more.
@@ -49,15 +49,16 @@ impl SealAhead {
     /// Seals what is there, once everything sealed was taken.
     pub(super) fn work(&mut self) -> Result<(), Error> {
         let Self { encryptor, plaintext, sealed, closing } = self;
+        let room = sealed.room_for(encryptor.room_to_finish(plaintext.unused().len()));
         if *closing {
             if !encryptor.is_finished() {
-                let written = encryptor.finish_with(plaintext.unused(), sealed.room())?;
+                let written = encryptor.finish_with(plaintext.unused(), room)?;
                 plaintext.consume(plaintext.unused().len());
                 sealed.put(written);
             }
             return Ok(());
         }
-        let progress = encryptor.update_ahead(plaintext.unused(), sealed.room())?;
+        let progress = encryptor.update_ahead(plaintext.unused(), room)?;
         plaintext.consume(progress.read);
         sealed.put(progress.written);
         Ok(())
@@ -87,10 +88,11 @@ impl OpenAhead {
     /// `unused` is what was read behind the header.
     pub(super) fn new(decryptor: Decryptor, unused: &Block, frames: &Frames) -> Self {
         // What follows the header begins a frame, and so does each block after it.
-        let mut message = Block::new(frames.sealed_len().max(unused.unused().len()));
+        let mut message = Block::growing(frames.sealed_len().max(unused.unused().len()));
+        message.room_for(unused.unused().len());
         message.fill_from(unused.unused());
         message.ended = unused.ended;
-        let plaintext = Block::new(frames.plaintext_len());
+        let plaintext = Block::growing(frames.plaintext_len());
         Self { decryptor, message, plaintext, verified: false }
     }
 
@@ -102,7 +104,8 @@ impl OpenAhead {
     /// Opens what is there, once all plaintext was taken.
     pub(super) fn work(&mut self) -> Result<(), Error> {
         let Self { decryptor, message, plaintext, verified } = self;
-        let progress = decryptor.update(message.unused(), plaintext.room())?;
+        let room = plaintext.room_for(message.unused().len());
+        let progress = decryptor.update(message.unused(), room)?;
         message.consume(progress.read);
         plaintext.put(progress.written);
         if progress.written == 0 && message.ended && message.is_empty() {

@@ -9,13 +9,22 @@ pub(super) struct Block {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// How long it may grow.
+    limit: usize,
     /// Whether nothing more will come from the source.
     pub(super) ended: bool,
 }
 
 impl Block {
     pub(super) fn new(len: usize) -> Self {
-        Self { bytes: vec![0; len], start: 0, end: 0, ended: false }
+        Self { bytes: vec![0; len], start: 0, end: 0, limit: len, ended: false }
+    }
+
+    /// One that is as long as what is put into it, up to `limit` bytes.
+    pub(super) fn growing(limit: usize) -> Self {
+        let mut block = Self::new(limit.min(FIRST_LEN));
+        block.limit = limit;
+        block
     }
 
     pub(super) fn unused(&self) -> &[u8] {
@@ -28,7 +37,7 @@ impl Block {
 
     /// Whether there is no room for more.
     pub(super) fn is_full(&self) -> bool {
-        self.unused().len() == self.bytes.len()
+        self.unused().len() >= self.limit
     }
 
     pub(super) fn consume(&mut self, len: usize) {
@@ -53,6 +62,9 @@ impl Block {
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }
+        if self.end == self.bytes.len() && self.end < self.limit {
+            self.grow(self.end.saturating_mul(2).min(self.limit));
+        }
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
@@ -76,13 +88,33 @@ impl Block {
         len
     }
 
-    /// Makes room for `len` bytes in all, once everything is used.
-    pub(super) fn grow_when_empty(&mut self, len: usize) {
-        if len > self.bytes.len() && self.is_empty() {
-            let mut larger = Self::new(len);
-            larger.ended = self.ended;
-            *self = larger;
+    /// Room for `len` bytes, if the limit allows it.
+    pub(super) fn room_for(&mut self, len: usize) -> &mut [u8] {
+        let needed = self.unused().len().saturating_add(len).min(self.limit);
+        if needed > self.bytes.len() {
+            self.grow(needed);
         }
+        self.room()
+    }
+
+    /// Raises the limit, and makes that much room, once everything is used.
+    pub(super) fn grow_when_empty(&mut self, len: usize) {
+        if len > self.limit && self.is_empty() {
+            self.limit = len;
+            self.grow(len);
+        }
+    }
+
+    /// Leaves no copy behind.
+    fn grow(&mut self, len: usize) {
+        let mut larger = vec![0; len];
+        let unused = self.unused();
+        if let Some(to) = larger.get_mut(..unused.len()) {
+            to.copy_from_slice(unused);
+        }
+        self.end = unused.len();
+        self.start = 0;
+        wipe(&mut std::mem::replace(&mut self.bytes, larger));
     }
 }
 
@@ -98,9 +130,27 @@ impl fmt::Debug for Block {
     }
 }
 
+/// What a block that grows begins with.
+const FIRST_LEN: usize = 64 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_grows_to_its_limit_and_loses_nothing() {
+        let mut block = Block::growing(FIRST_LEN * 3 + 1);
+        let mut at = 0_u8;
+        while !block.is_full() {
+            let next: Vec<u8> = (0..100).map(|n| at.wrapping_add(n)).collect();
+            let put = block.fill_from(&next);
+            assert!(put > 0);
+            at = at.wrapping_add(u8::try_from(put).unwrap());
+        }
+        assert_eq!(block.bytes.len(), FIRST_LEN * 3 + 1);
+        assert_eq!(block.unused().len(), FIRST_LEN * 3 + 1);
+        assert!(block.unused().iter().zip((0..=255).cycle()).all(|(found, byte)| *found == byte));
+    }
 
     #[test]
     fn what_goes_in_comes_out_in_order() {

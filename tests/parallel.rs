@@ -1,0 +1,359 @@
+//! Several threads make no difference: what is written, what is read, and what is refused is that of one.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+
+use std::io::{Read, Write};
+use std::num::NonZeroUsize;
+
+use waxseal::{
+    AesKey, AlgorithmSuite, DecryptReader, EncryptReader, EncryptWriter, Encryptor, Error,
+    FrameLayout, Locked, Policy, RawAesKeyring, encryptor,
+};
+
+fn keyring() -> RawAesKeyring {
+    RawAesKeyring::new("tests", "key", AesKey::try_from(&[5; 32][..]).unwrap()).unwrap()
+}
+
+fn threads(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap()
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    suite: AlgorithmSuite,
+    frame_len: u32,
+    threads: usize,
+}
+
+impl Case {
+    fn encryptor(self) -> Encryptor {
+        let keyring = keyring();
+        let start = encryptor(&keyring).suite(self.suite).threads(threads(self.threads));
+        start.frame_len(self.frame_len).unwrap().now().unwrap()
+    }
+}
+
+fn plaintext(len: usize) -> Vec<u8> {
+    (0..=250).cycle().take(len).collect()
+}
+
+fn encrypt_at_once(case: Case, plaintext: &[u8]) -> Vec<u8> {
+    let keyring = keyring();
+    let start = waxseal::encrypt(plaintext, &keyring).suite(case.suite);
+    let start = start.frame_len(case.frame_len).unwrap().threads(threads(case.threads));
+    start.now().unwrap().into_bytes()
+}
+
+/// In one call, with what may be the last frame held back.
+fn encrypt_by_update(case: Case, plaintext: &[u8]) -> Vec<u8> {
+    let mut encryptor = case.encryptor();
+    let mut message = vec![0; plaintext.len() * 2 + 10_000];
+    let progress = encryptor.update(plaintext, &mut message).unwrap();
+    assert_eq!(progress.read, plaintext.len());
+    let written = encryptor.finish(&mut message[progress.written..]).unwrap();
+    assert!(encryptor.is_finished());
+    message.truncate(progress.written + written);
+    message
+}
+
+fn encrypt_by_writer(case: Case, plaintext: &[u8]) -> Vec<u8> {
+    let mut writer = EncryptWriter::new(case.encryptor(), Vec::new());
+    for piece in plaintext.chunks(99_999) {
+        writer.write_all(piece).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn encrypt_by_reader(case: Case, plaintext: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    EncryptReader::new(case.encryptor(), plaintext).read_to_end(&mut message).unwrap();
+    message
+}
+
+/// What came out, and what was said about the end.
+type Outcome = (Vec<u8>, Result<(), String>);
+
+fn decrypt_at_once(message: &[u8], count: usize) -> Outcome {
+    match waxseal::decrypt(message, &keyring()).threads(threads(count)).now() {
+        Ok(opened) => (opened.into_plaintext(), Ok(())),
+        Err(error) => (Vec::new(), Err(format!("{error:?}"))),
+    }
+}
+
+fn decrypt_by_update(message: &[u8], count: usize) -> Outcome {
+    let mut released = Vec::new();
+    let result = (|| {
+        let (locked, header_len) = Locked::read(message, Policy::default())?;
+        let mut decryptor = locked.unlock(&keyring()).threads(threads(count)).now()?;
+        let mut rest = &message[header_len..];
+        let mut out = vec![0; 2_500_000];
+        loop {
+            let result = decryptor.update(rest, &mut out);
+            let written = result.as_ref().map_or(0, |progress| progress.written);
+            released.extend_from_slice(&out[..written]);
+            // Whatever threads did behind a frame that failed is gone.
+            assert!(out[written..].iter().all(|byte| *byte == 0));
+            let progress = result?;
+            out.fill(0);
+            rest = &rest[progress.read..];
+            if progress.written == 0 && rest.is_empty() {
+                return decryptor.finish().map(drop);
+            }
+        }
+    })();
+    (released, result.map_err(|error: Error| format!("{error:?}")))
+}
+
+fn decrypt_by_reader(message: &[u8], count: usize) -> Outcome {
+    let mut released = Vec::new();
+    let result = (|| {
+        let locked = DecryptReader::open(message)?;
+        let mut reader = locked.unlock(&keyring()).threads(threads(count)).now()?;
+        reader.read_to_end(&mut released).map(drop).map_err(Error::from_io)
+    })();
+    (released, result.map_err(|error| format!("{error:?}")))
+}
+
+#[cfg(feature = "tokio")]
+mod with_tokio {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
+
+    pub(crate) fn encrypt_by_writer(case: Case, plaintext: &[u8]) -> Vec<u8> {
+        runtime().block_on(async {
+            let mut writer = waxseal::tokio::EncryptWriter::new(case.encryptor(), Vec::new());
+            for piece in plaintext.chunks(99_999) {
+                writer.write_all(piece).await.unwrap();
+            }
+            writer.shutdown().await.unwrap();
+            writer.into_inner()
+        })
+    }
+
+    pub(crate) fn encrypt_by_reader(case: Case, plaintext: &[u8]) -> Vec<u8> {
+        runtime().block_on(async {
+            let mut message = Vec::new();
+            let mut reader = waxseal::tokio::EncryptReader::new(case.encryptor(), plaintext);
+            reader.read_to_end(&mut message).await.unwrap();
+            message
+        })
+    }
+
+    pub(crate) fn decrypt_by_reader(message: &[u8], count: usize) -> Outcome {
+        let mut released = Vec::new();
+        let result = runtime().block_on(async {
+            let locked = waxseal::tokio::DecryptReader::open(message).await?;
+            let mut reader = locked.unlock(&keyring()).threads(threads(count)).await?;
+            reader.read_to_end(&mut released).await.map(drop).map_err(Error::from_io)
+        });
+        (released, result.map_err(|error| format!("{error:?}")))
+    }
+
+    /// The source is always ready, so whoever is told to wait waits for another thread: the runtime is free.
+    #[test]
+    fn long_work_does_not_keep_the_runtime() {
+        let message = encrypt_at_once(UNSIGNED, &plaintext(3 << 20));
+        runtime().block_on(async {
+            let locked = waxseal::tokio::DecryptReader::open(&message[..]).await.unwrap();
+            let mut reader = pin!(locked.unlock(&keyring()).threads(threads(2)).await.unwrap());
+            let mut out = vec![0; 1 << 20];
+            let mut context = Context::from_waker(Waker::noop());
+            let mut out = ReadBuf::new(&mut out);
+            assert!(reader.as_mut().poll_read(&mut context, &mut out).is_pending());
+            assert!(out.filled().is_empty());
+
+            let mut writer =
+                pin!(waxseal::tokio::EncryptWriter::new(UNSIGNED.encryptor(), Vec::new()));
+            let plaintext = plaintext(3 << 20);
+            let mut rest = &plaintext[..];
+            let waited = loop {
+                use tokio::io::AsyncWrite as _;
+                match writer.as_mut().poll_write(&mut context, rest) {
+                    Poll::Ready(Ok(taken)) if taken > 0 => rest = &rest[taken..],
+                    Poll::Ready(other) => panic!("{other:?}"),
+                    Poll::Pending => break true,
+                }
+            };
+            assert!(waited);
+            // Both are dropped while threads work for them.
+        });
+    }
+
+    /// A write that nobody waits for any more is finished by the next one.
+    #[test]
+    fn cancelled_writes_lose_and_repeat_nothing() {
+        let plaintext = plaintext(5 << 20);
+        let message = runtime().block_on(async {
+            let mut writer = waxseal::tokio::EncryptWriter::new(UNSIGNED.encryptor(), Vec::new());
+            let mut rest = &plaintext[..];
+            while !rest.is_empty() {
+                let piece = &rest[..rest.len().min(700_000)];
+                tokio::select! {
+                    biased;
+                    taken = writer.write(piece) => rest = &rest[taken.unwrap()..],
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            writer.shutdown().await.unwrap();
+            writer.into_inner()
+        });
+        assert!(decrypt_by_reader(&message, 2) == (plaintext, Ok(())));
+    }
+}
+
+type Encrypt = fn(Case, &[u8]) -> Vec<u8>;
+type Decrypt = fn(&[u8], usize) -> Outcome;
+
+const ENCRYPT: &[(&str, Encrypt)] = &[
+    ("at once", encrypt_at_once),
+    ("update", encrypt_by_update),
+    ("writer", encrypt_by_writer),
+    ("reader", encrypt_by_reader),
+    #[cfg(feature = "tokio")]
+    ("tokio writer", with_tokio::encrypt_by_writer),
+    #[cfg(feature = "tokio")]
+    ("tokio reader", with_tokio::encrypt_by_reader),
+];
+
+const DECRYPT: &[(&str, Decrypt)] = &[
+    ("at once", decrypt_at_once),
+    ("update", decrypt_by_update),
+    ("reader", decrypt_by_reader),
+    #[cfg(feature = "tokio")]
+    ("tokio reader", with_tokio::decrypt_by_reader),
+];
+
+const UNSIGNED: Case =
+    Case { suite: AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, frame_len: 4096, threads: 2 };
+const SIGNED: Case =
+    Case { suite: AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384, ..UNSIGNED };
+
+/// The ends of blocks and frames, and what is beside them.
+#[test]
+fn every_length_around_a_block_comes_back() {
+    for case in [UNSIGNED, SIGNED] {
+        for frame_len in [4096, 1 << 20, 700_001] {
+            let frame = usize::try_from(frame_len).unwrap();
+            let block = 2 * (1_usize << 20).div_euclid(frame).max(1) * frame;
+            for len in [block - 1, block, block + 1, 2 * block, 2 * block + 1, 2 * block + 2] {
+                let case = Case { frame_len, ..case };
+                let plaintext = plaintext(len);
+                for (to, encrypt) in ENCRYPT {
+                    let message = encrypt(case, &plaintext);
+                    let layout = FrameLayout::new(
+                        waxseal::inspect(&message).unwrap().parsed().len(),
+                        frame_len,
+                    );
+                    let body_end = layout.unwrap().message_len(u64::try_from(len).unwrap());
+                    let footer = message.len() - usize::try_from(body_end.unwrap()).unwrap();
+                    assert!((footer > 0) == case.suite.signs(), "{to}");
+                    for (from, decrypt) in &DECRYPT[1..] {
+                        let (found, result) = decrypt(&message, 2);
+                        assert_eq!(result, Ok(()), "{case:?}, {len}: {to}, then {from}");
+                        assert!(found == plaintext, "{case:?}, {len}: {to}, then {from}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_reads_what_any_wrote() {
+    let plaintext = plaintext(3_000_003);
+    for case in [UNSIGNED, SIGNED] {
+        for to in [1, 2, 3, 9] {
+            let message = encrypt_at_once(Case { threads: to, ..case }, &plaintext);
+            for from in [1, 2, 3, 9] {
+                for (name, decrypt) in DECRYPT {
+                    let (found, result) = decrypt(&message, from);
+                    assert_eq!(result, Ok(()), "{to}, {from}: {name}");
+                    assert!(found == plaintext, "{to}, {from}: {name}");
+                }
+            }
+        }
+    }
+}
+
+/// The same error, and the same plaintext before it.
+#[test]
+fn spoiled_messages_fail_as_on_one_thread() {
+    for case in [UNSIGNED, SIGNED] {
+        for frame_len in [4096_usize, 300_000] {
+            let case = Case { frame_len: u32::try_from(frame_len).unwrap(), ..case };
+            let plaintext = plaintext(2_500_000);
+            let message = encrypt_at_once(case, &plaintext);
+            let start =
+                usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();
+            let frame = |number: usize| start + (number - 1) * (frame_len + 32);
+            let count = plaintext.len().div_ceil(frame_len);
+            let mut spoiled = Vec::new();
+            for number in [1, 2, count / 2, count - 1, count] {
+                for offset in [0, 4, 20, frame_len / 2] {
+                    let mut bytes = message.clone();
+                    bytes[frame(number) + offset] ^= 1;
+                    spoiled.push((format!("frame {number} changed at {offset}"), bytes));
+                }
+                spoiled.push((format!("cut in {number}"), message[..frame(number) + 30].to_vec()));
+                spoiled.push((format!("cut before {number}"), message[..frame(number)].to_vec()));
+            }
+            for (a, b) in [(1, 2), (2, count - 1), (count / 2, count / 2 + 1)] {
+                let mut bytes = message.clone();
+                let (a, b) = (frame(a), frame(b));
+                bytes[b..b + frame_len + 32].copy_from_slice(&message[a..a + frame_len + 32]);
+                spoiled.push((format!("{a} repeated at {b}"), bytes.clone()));
+                bytes[a..a + frame_len + 32].copy_from_slice(&message[b..b + frame_len + 32]);
+                spoiled.push((format!("{a} and {b} swapped"), bytes));
+            }
+            spoiled.push(("bytes behind".into(), [&message[..], b"more"].concat()));
+            for (what, bytes) in &spoiled {
+                for (name, decrypt) in DECRYPT {
+                    let (released, error) = decrypt(bytes, 1);
+                    assert!(error.is_err(), "{what}: {name}");
+                    assert!(plaintext.starts_with(&released), "{what}: {name}");
+                    for count in [2, 5] {
+                        let (found, result) = decrypt(bytes, count);
+                        assert_eq!(result, error, "{what}: {name}, {count} threads");
+                        assert!(found == released, "{what}: {name}, {count} threads");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A writer passes on what is sealed when it is flushed, all but a frame that may be the final one.
+#[test]
+fn a_flushed_writer_holds_back_no_more_than_a_frame() {
+    let mut writer = EncryptWriter::new(UNSIGNED.encryptor(), Vec::new());
+    writer.write_all(&plaintext(10 * 4096)).unwrap();
+    writer.flush().unwrap();
+    let header_len = usize::try_from(writer.header().len()).unwrap();
+    assert_eq!(writer.get_ref().len(), header_len + 9 * (4096 + 32));
+    writer.write_all(b"x").unwrap();
+    writer.flush().unwrap();
+    assert_eq!(writer.get_ref().len(), header_len + 10 * (4096 + 32));
+    let message = writer.finish().unwrap();
+    assert!(decrypt_by_reader(&message, 2).1.is_ok());
+}
+
+/// More than there are jobs for, and more than there are cores.
+#[test]
+fn more_threads_than_frames_do_no_harm() {
+    let case = Case { frame_len: 1 << 20, threads: 100, ..SIGNED };
+    let plaintext = plaintext(6 << 20);
+    for (name, encrypt) in ENCRYPT {
+        let message = encrypt(case, &plaintext);
+        for (_, decrypt) in DECRYPT {
+            assert!(decrypt(&message, 100) == (plaintext.clone(), Ok(())), "{name}");
+        }
+    }
+}
