@@ -4,6 +4,7 @@
 //! learn what it changes. Choices are taken from the end of the input, so that whole messages are good
 //! seeds.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use crate::context::EncryptionContext;
@@ -120,6 +121,41 @@ pub fn decrypt(data: &[u8]) {
     let edited = sealed.edited(data);
     agree(&edited, choice + 1);
     sealed.check(&edited, choice + 1);
+}
+
+/// Edits of good messages on several threads and on one: the same comes out, and the same is said.
+///
+/// Jobs are a few frames here, so that short messages have several.
+pub fn parallel(data: &[u8]) {
+    let [frames, step, script @ ..] = data else {
+        return;
+    };
+    let plaintext = PLAINTEXT.repeat(usize::from(*frames) % 8 + 1);
+    let sealed = FixedMessage::new(SUITES[usize::from(*step) % SUITES.len()], &plaintext);
+    let edited = sealed.edited(script);
+    let step = if *step == 0 { usize::MAX } else { usize::from(*step) * 4 };
+    for room in [200, 10_000] {
+        let (released, result) = stream(&edited, step, room);
+        let threads = NonZeroUsize::new(3).expect("it is not 0");
+        let (found, on_threads) = stream_on(threads, &edited, step, room);
+        assert_eq!(found, released);
+        assert_eq!(
+            on_threads.map_err(|error| error.to_string()),
+            result.map_err(|error| error.to_string())
+        );
+        if edited == sealed.bytes {
+            assert_eq!(found, plaintext);
+        }
+        let encryptor = encryptor(&FixedKey).suite(sealed.suite).policy(policy_for(sealed.suite));
+        let encryptor = encryptor.frame_len(FRAME_LEN).expect("it is not 0").threads(threads);
+        let mut encryptor = encryptor.now().expect("all is allowed");
+        let mut message = vec![0; plaintext.len() * 4 + 1000];
+        let progress = encryptor.update(&plaintext, &mut message).expect("it is open");
+        let end = encryptor.finish(&mut message[progress.written..]).expect("there is room");
+        assert!(encryptor.is_finished());
+        let (found, whole) = stream(&message[..progress.written + end], step, room);
+        assert!(whole.is_ok() && found == plaintext);
+    }
 }
 
 /// Any suite, lengths and pieces: what goes in comes out.
@@ -331,12 +367,22 @@ fn agree(message: &[u8], step: usize) {
 
 /// Decrypts in pieces of `step` bytes to a buffer of `room`; gives all that came out.
 fn stream(message: &[u8], step: usize, room: usize) -> (Vec<u8>, Result<(), Error>) {
+    stream_on(NonZeroUsize::MIN, message, step, room)
+}
+
+fn stream_on(
+    threads: NonZeroUsize,
+    message: &[u8],
+    step: usize,
+    room: usize,
+) -> (Vec<u8>, Result<(), Error>) {
     let mut released = Vec::new();
-    let result = try_stream(message, step, room, &mut released);
+    let result = try_stream(threads, message, step, room, &mut released);
     (released, result)
 }
 
 fn try_stream(
+    threads: NonZeroUsize,
     message: &[u8],
     step: usize,
     room: usize,
@@ -349,7 +395,7 @@ fn try_stream(
         start += reader.push(&message[start..end])?;
     }
     let locked: Locked = reader.finish()?;
-    let mut decryptor: Decryptor = locked.unlock(&FixedKey).now()?;
+    let mut decryptor: Decryptor = locked.unlock(&FixedKey).threads(threads).now()?;
     let mut buffer = vec![0; room];
     loop {
         let end = start.saturating_add(step).min(message.len());

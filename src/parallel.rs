@@ -236,9 +236,9 @@ fn in_order<J: Send, T: Send, E>(
 
 /// Bytes of content in a job, if frames are not longer: long enough that handing it out does not count, and short
 /// enough for the caches of a core.
-const JOB_LEN: usize = 128 << 10;
+const JOB_LEN: usize = if cfg!(fuzzing) { 40 } else { 128 << 10 };
 /// Fewer are done before another thread would have started.
-const MIN_JOBS: usize = 4;
+const MIN_JOBS: usize = if cfg!(fuzzing) { 2 } else { 4 };
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use peak_alloc::PeakAlloc;
@@ -76,10 +77,17 @@ fn start(suite: AlgorithmSuite, frame_len: u32) -> Encryptor {
 
 /// Encrypts and decrypts without ever having the whole, and compares every byte.
 fn pipe(suite: AlgorithmSuite, frame_len: u32, len: u64) -> usize {
+    pipe_on(NonZeroUsize::MIN, suite, frame_len, len)
+}
+
+fn pipe_on(threads: NonZeroUsize, suite: AlgorithmSuite, frame_len: u32, len: u64) -> usize {
     let mut heap = Heap::turn();
     heap.start();
-    let message = EncryptReader::new(start(suite, frame_len), Pattern { at: 0, len });
-    let mut plaintext = DecryptReader::open(message).unwrap().unlock(&keyring()).now().unwrap();
+    let keyring = keyring();
+    let encryptor = encryptor(&keyring).suite(suite).frame_len(frame_len).unwrap().threads(threads);
+    let message = EncryptReader::new(encryptor.now().unwrap(), Pattern { at: 0, len });
+    let locked = DecryptReader::open(message).unwrap();
+    let mut plaintext = locked.unlock(&keyring).threads(threads).now().unwrap();
     let (mut buffer, mut expected) = (vec![0; 128 * 1024], vec![0; 128 * 1024]);
     let mut at = 0;
     loop {
@@ -116,6 +124,26 @@ fn a_signed_stream_does_as_well() {
 fn long_frames_need_a_few_frames_of_memory() {
     let peak = pipe(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 1 << 20, LONG / 8);
     assert!(peak < 16 * MIB, "{peak}");
+}
+
+/// A block of 1 MiB for each thread on either side, and that twice, for both directions.
+#[test]
+fn several_threads_need_their_blocks() {
+    for (count, frame_len) in [(2, 4096), (4, 64 * 1024), (3, 1 << 20)] {
+        let threads = NonZeroUsize::new(count).unwrap();
+        let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+        let peak = pipe_on(threads, suite, frame_len, LONG / 8);
+        let blocks = 2 * count * 2 * (MIB + 2 * 1024 * 40);
+        assert!(peak < blocks + 8 * MIB, "{count}: {peak}");
+    }
+}
+
+/// Short streams do not make long blocks, whatever the number of threads and what a header says.
+#[test]
+fn blocks_are_as_long_as_what_comes() {
+    let threads = NonZeroUsize::new(64).unwrap();
+    let peak = pipe_on(threads, AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 4 << 20, 1000);
+    assert!(peak < MIB, "{peak}");
 }
 
 /// A frame of 4 GiB that never comes.

@@ -118,7 +118,9 @@ mod with_tokio {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+    use tokio::io::{
+        AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf,
+    };
     use tokio::runtime::{Builder, Runtime};
 
     use super::*;
@@ -157,33 +159,39 @@ mod with_tokio {
         (released, result.map_err(|error| format!("{error:?}")))
     }
 
-    /// The source is always ready, so whoever is told to wait waits for another thread: the runtime is free.
+    /// The source is always ready, and the only thread for long work is taken: whoever is told to wait waits for that
+    /// thread, and the runtime is free.
     #[test]
     fn long_work_does_not_keep_the_runtime() {
-        let message = encrypt_at_once(UNSIGNED, &plaintext(3 << 20));
-        runtime().block_on(async {
+        let plaintext = plaintext(3 << 20);
+        let message = encrypt_at_once(UNSIGNED, &plaintext);
+        let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (free, taken) = std::sync::mpsc::channel::<()>();
+            let taken = tokio::task::spawn_blocking(move || taken.recv().is_ok());
+            let mut context = Context::from_waker(Waker::noop());
+
             let locked = waxseal::tokio::DecryptReader::open(&message[..]).await.unwrap();
             let mut reader = pin!(locked.unlock(&keyring()).threads(threads(2)).await.unwrap());
             let mut out = vec![0; 1 << 20];
-            let mut context = Context::from_waker(Waker::noop());
             let mut out = ReadBuf::new(&mut out);
             assert!(reader.as_mut().poll_read(&mut context, &mut out).is_pending());
             assert!(out.filled().is_empty());
 
-            let mut writer =
-                pin!(waxseal::tokio::EncryptWriter::new(UNSIGNED.encryptor(), Vec::new()));
-            let plaintext = plaintext(3 << 20);
+            let writer = waxseal::tokio::EncryptWriter::new(UNSIGNED.encryptor(), Vec::new());
+            let mut writer = pin!(writer);
             let mut rest = &plaintext[..];
-            let waited = loop {
-                use tokio::io::AsyncWrite as _;
-                match writer.as_mut().poll_write(&mut context, rest) {
-                    Poll::Ready(Ok(taken)) if taken > 0 => rest = &rest[taken..],
-                    Poll::Ready(other) => panic!("{other:?}"),
-                    Poll::Pending => break true,
-                }
-            };
-            assert!(waited);
-            // Both are dropped while threads work for them.
+            while let Poll::Ready(taken) = writer.as_mut().poll_write(&mut context, rest) {
+                rest = &rest[taken.unwrap()..];
+                assert!(!rest.is_empty(), "it was never told to wait");
+            }
+
+            free.send(()).unwrap();
+            assert!(taken.await.unwrap());
+            let mut found = Vec::new();
+            reader.read_to_end(&mut found).await.unwrap();
+            assert!(found == plaintext);
+            // The writer is dropped, perhaps while it is away.
         });
     }
 
@@ -243,10 +251,11 @@ fn every_length_around_a_block_comes_back() {
         for frame_len in [4096, 1 << 20, 700_001] {
             let frame = usize::try_from(frame_len).unwrap();
             let block = 2 * (1_usize << 20).div_euclid(frame).max(1) * frame;
-            for len in [block - 1, block, block + 1, 2 * block, 2 * block + 1, 2 * block + 2] {
+            for len in [block - 1, block, block + 1, 2 * block + 1, 2 * block + 2] {
                 let case = Case { frame_len, ..case };
                 let plaintext = plaintext(len);
-                for (to, encrypt) in ENCRYPT {
+                let ways = DECRYPT.iter().skip(1).cycle();
+                for ((to, encrypt), (from, decrypt)) in ENCRYPT.iter().zip(ways) {
                     let message = encrypt(case, &plaintext);
                     let layout = FrameLayout::new(
                         waxseal::inspect(&message).unwrap().parsed().len(),
@@ -255,11 +264,9 @@ fn every_length_around_a_block_comes_back() {
                     let body_end = layout.unwrap().message_len(u64::try_from(len).unwrap());
                     let footer = message.len() - usize::try_from(body_end.unwrap()).unwrap();
                     assert!((footer > 0) == case.suite.signs(), "{to}");
-                    for (from, decrypt) in &DECRYPT[1..] {
-                        let (found, result) = decrypt(&message, 2);
-                        assert_eq!(result, Ok(()), "{case:?}, {len}: {to}, then {from}");
-                        assert!(found == plaintext, "{case:?}, {len}: {to}, then {from}");
-                    }
+                    let (found, result) = decrypt(&message, 2);
+                    assert_eq!(result, Ok(()), "{case:?}, {len}: {to}, then {from}");
+                    assert!(found == plaintext, "{case:?}, {len}: {to}, then {from}");
                 }
             }
         }
@@ -268,11 +275,11 @@ fn every_length_around_a_block_comes_back() {
 
 #[test]
 fn any_number_of_threads_reads_what_any_wrote() {
-    let plaintext = plaintext(3_000_003);
+    let plaintext = plaintext(2_500_003);
     for case in [UNSIGNED, SIGNED] {
-        for to in [1, 2, 3, 9] {
+        for to in [1, 3, 9] {
             let message = encrypt_at_once(Case { threads: to, ..case }, &plaintext);
-            for from in [1, 2, 3, 9] {
+            for from in [1, 2, 5] {
                 for (name, decrypt) in DECRYPT {
                     let (found, result) = decrypt(&message, from);
                     assert_eq!(result, Ok(()), "{to}, {from}: {name}");
@@ -287,17 +294,17 @@ fn any_number_of_threads_reads_what_any_wrote() {
 #[test]
 fn spoiled_messages_fail_as_on_one_thread() {
     for case in [UNSIGNED, SIGNED] {
-        for frame_len in [4096_usize, 300_000] {
+        for frame_len in [4096_usize, 100_000] {
             let case = Case { frame_len: u32::try_from(frame_len).unwrap(), ..case };
-            let plaintext = plaintext(2_500_000);
+            let plaintext = plaintext(1_302_000);
             let message = encrypt_at_once(case, &plaintext);
             let start =
                 usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();
             let frame = |number: usize| start + (number - 1) * (frame_len + 32);
             let count = plaintext.len().div_ceil(frame_len);
             let mut spoiled = Vec::new();
-            for number in [1, 2, count / 2, count - 1, count] {
-                for offset in [0, 4, 20, frame_len / 2] {
+            for number in [1, count / 2, count - 1, count] {
+                for offset in [0, 4, 20, 1000] {
                     let mut bytes = message.clone();
                     bytes[frame(number) + offset] ^= 1;
                     spoiled.push((format!("frame {number} changed at {offset}"), bytes));
