@@ -127,8 +127,8 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
         self
     }
 
-    /// On how many threads frames are sealed, this one included. Default: 1. Messages of less than some 512 KiB are
-    /// sealed on this one alone.
+    /// On how many threads frames are sealed, this one included. Default: 1. Each has 1 MiB or more to do:
+    /// what is shorter is sealed on this one.
     pub fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.settings.threads = threads;
         self
@@ -301,8 +301,8 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
         self
     }
 
-    /// On how many threads frames are opened, this one included. Default: 1. Messages of less than some 512 KiB are
-    /// opened on this one alone.
+    /// On how many threads frames are opened, this one included. Default: 1. Each has 1 MiB or more to do:
+    /// what is shorter is opened on this one.
     pub fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = threads;
         self

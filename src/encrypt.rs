@@ -140,7 +140,7 @@ impl<'k, M: MaterialsManager + ?Sized> EncryptorBuilder<'k, M> {
     /// On how many threads frames are sealed, this one included. Default: 1. The message does not depend
     /// on it.
     ///
-    /// Threads live as long as one call that takes some 512 KiB or more; less is sealed on this one. Readers
+    /// Threads live as long as one call, and each has 1 MiB or more to do: what is shorter is sealed on this one. Readers
     /// and writers gather blocks of 1 MiB for each thread (more where frames are longer; frames longer than 4 MiB are
     /// sealed one by one there), so that they hold some 2 MiB for each.
     ///

@@ -28,6 +28,7 @@ pub(crate) fn seal_run<K: Send>(
     transcript: &mut Transcript<K>,
 ) -> Result<(), Error> {
     let run = Run::new(first, sealer.frame_len(), JOB_LEN);
+    let threads = useful(threads, plaintext.len());
     seal_run_of(&run, sealer, threads, plaintext, sealed, transcript)
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn open_run<K>(
     transcript: &mut Transcript<K>,
 ) -> usize {
     let run = Run::new(first, opener.frame_len(), JOB_LEN);
+    let threads = useful(threads, frames.len());
     open_run_of(&run, opener, threads, frames, out, transcript)
 }
 
@@ -172,6 +174,11 @@ impl Run {
     }
 }
 
+/// How many threads are worth it.
+fn useful(threads: NonZeroUsize, len: usize) -> NonZeroUsize {
+    NonZeroUsize::new(len / LEN_FOR_THREAD).map_or(NonZeroUsize::MIN, |most| threads.min(most))
+}
+
 /// Does all jobs on up to so many threads, this one included, and shows what came of each to `each`: in order, on
 /// this thread, until it fails.
 ///
@@ -183,7 +190,8 @@ fn in_order<J: Send, T: Send, E>(
     mut each: impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
     let count = jobs.len();
-    if threads.get() == 1 || count < MIN_JOBS {
+    let threads = threads.get().min(count);
+    if threads < 2 {
         return jobs.enumerate().try_for_each(|(number, job)| each(work(number, job)));
     }
     let jobs = Mutex::new(jobs.enumerate());
@@ -194,7 +202,7 @@ fn in_order<J: Send, T: Send, E>(
     };
     let (done, finished) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 1..threads.get().min(count) {
+        for _ in 1..threads {
             let (done, take, work) = (done.clone(), &take, &work);
             let thread = thread::Builder::new().name("waxseal".to_owned());
             let started = thread.spawn_scoped(scope, move || {
@@ -237,8 +245,8 @@ fn in_order<J: Send, T: Send, E>(
 /// Bytes of content in a job, if frames are not longer: long enough that handing it out does not count, and short
 /// enough for the caches of a core.
 const JOB_LEN: usize = if cfg!(fuzzing) { 40 } else { 128 << 10 };
-/// Fewer are done before another thread would have started.
-const MIN_JOBS: usize = if cfg!(fuzzing) { 2 } else { 4 };
+/// What a thread must have to do, in bytes: to start one takes as long as to seal some hundred KiB.
+const LEN_FOR_THREAD: usize = if cfg!(fuzzing) { 100 } else { 1 << 20 };
 
 #[cfg(test)]
 mod tests {

@@ -275,7 +275,7 @@ fn every_length_around_a_block_comes_back() {
 
 #[test]
 fn any_number_of_threads_reads_what_any_wrote() {
-    let plaintext = plaintext(2_500_003);
+    let plaintext = plaintext(3_500_003);
     for case in [UNSIGNED, SIGNED] {
         for to in [1, 3, 9] {
             let message = encrypt_at_once(Case { threads: to, ..case }, &plaintext);
@@ -296,7 +296,7 @@ fn spoiled_messages_fail_as_on_one_thread() {
     for case in [UNSIGNED, SIGNED] {
         for frame_len in [4096_usize, 100_000] {
             let case = Case { frame_len: u32::try_from(frame_len).unwrap(), ..case };
-            let plaintext = plaintext(1_302_000);
+            let plaintext = plaintext(2_202_000);
             let message = encrypt_at_once(case, &plaintext);
             let start =
                 usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();

@@ -54,19 +54,16 @@ impl FramePrefix {
     /// Writes itself to `out`, which has exactly the right length.
     pub(crate) fn encode(&self, out: &mut [u8]) {
         let Self { kind, sequence_number, iv, content_len } = self;
-        let sequence_number = sequence_number.to_be_bytes();
-        let content_len = content_len.to_be_bytes();
-        let parts: [&[u8]; 4] = match kind {
-            FrameKind::Regular => [&sequence_number, iv, &[], &[]],
-            FrameKind::Final => [&FINAL_MARKER, &sequence_number, iv, &content_len],
-        };
+        let number = sequence_number.to_be_bytes();
+        // Pieces of known length, one after the other: this is done for every frame.
         let mut rest = out;
-        for part in parts {
-            let Some((to, left)) = rest.split_at_mut_checked(part.len()) else {
-                return;
-            };
-            to.copy_from_slice(part);
-            rest = left;
+        if *kind == FrameKind::Final {
+            put(&mut rest, FINAL_MARKER);
+        }
+        put(&mut rest, number);
+        put(&mut rest, *iv);
+        if *kind == FrameKind::Final {
+            put(&mut rest, content_len.to_be_bytes());
         }
     }
 
@@ -221,6 +218,14 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (array, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*array)
+}
+
+/// Writes nothing where there is no room.
+fn put<const N: usize>(out: &mut &mut [u8], bytes: [u8; N]) {
+    if let Some((to, rest)) = std::mem::take(out).split_first_chunk_mut() {
+        *to = bytes;
+        *out = rest;
+    }
 }
 
 #[cfg(test)]
