@@ -1,8 +1,11 @@
 //! Whole messages in memory.
 
+mod buffer;
+
 use std::future::IntoFuture;
 use std::ops::Deref;
 
+pub use buffer::{DecryptIntoBuffer, DecryptedIntoBuffer, EncryptIntoBuffer, EncryptedIntoBuffer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -13,11 +16,10 @@ use crate::encrypt::EncryptSettings;
 use crate::error::{Error, ValueError};
 use crate::keyring::now;
 use crate::materials::{BoxFuture, LocalMaterialsManager, MaterialsManager};
-use crate::message::{FrameLayout, Header, to_u64};
-use crate::policy::{Policy, SignedStreaming};
-use crate::secret::wipe;
+use crate::message::Header;
+use crate::policy::Policy;
 use crate::suite::AlgorithmSuite;
-use crate::unlock::{JustDecrypt, Locked, Required, Unlock};
+use crate::unlock::{Locked, Required};
 
 /// Encrypts bytes: set what differs from the defaults, then `.now()` or `.await`.
 ///
@@ -137,26 +139,12 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
     }
 
     async fn run(self) -> Result<Encrypted, Error> {
-        let Self { plaintext, keys, mut settings } = self;
-        let cbor;
-        let plaintext = match plaintext {
-            Plaintext::Borrowed(bytes) => bytes,
-            Plaintext::Cbor(bytes) => {
-                cbor = bytes;
-                &cbor[..]
-            }
-            Plaintext::Failed(error) => return Err(Error::Value(error)),
-        };
-        settings.plaintext_bound = Some(to_u64(plaintext.len()));
-        let frame_len = settings.frame_len;
-        let mut encryptor = settings.start(keys).await?;
-        let layout = FrameLayout::new(encryptor.header().len(), frame_len)?;
-        let len = layout.message_len(to_u64(plaintext.len()))?.saturating_add(MAX_FOOTER_LEN);
-        let len = usize::try_from(len).map_err(|_| Error::Backend("hold the message in memory"))?;
+        let prepared = self.prepare().await?;
+        let len = usize::try_from(prepared.max_message_len())
+            .map_err(|_| Error::Backend("hold the message in memory"))?;
         let mut message = vec![0; len];
-        let written = encryptor.finish_with(plaintext, &mut message)?;
+        let EncryptedIntoBuffer { written, header, context } = prepared.encrypt(&mut message)?;
         message.truncate(written);
-        let (header, context) = encryptor.into_header();
         Ok(Encrypted { message, header, context })
     }
 }
@@ -296,27 +284,11 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
     }
 
     async fn run(self) -> Result<Decrypted, Error> {
-        let Self { message, keys, policy, required } = self;
-        // This is no stream: nothing is released before the signature was verified.
-        let policy = policy.signed_streaming(SignedStreaming::Allow);
-        let (locked, header_len) = Locked::read(message, policy)?;
-        let unlock = Unlock::new(locked, keys, JustDecrypt).required(required);
-        let mut decryptor = unlock.await?;
-        let body = message.get(header_len..).unwrap_or_default();
-        // A plaintext is always shorter than the body that holds it.
-        let mut plaintext = vec![0; body.len()];
-        let result = decryptor.update(body, &mut plaintext);
-        let result = result.and_then(|progress| Ok((progress.written, decryptor.finish()?)));
-        match result {
-            Ok((len, verified)) => {
-                plaintext.truncate(len);
-                Ok(Decrypted { plaintext, header: verified.header })
-            }
-            Err(error) => {
-                wipe(&mut plaintext);
-                Err(error)
-            }
-        }
+        let locked = self.read()?;
+        let mut plaintext = vec![0; locked.room()];
+        let DecryptedIntoBuffer { written, header } = locked.decrypt(&mut plaintext).await?;
+        plaintext.truncate(written);
+        Ok(Decrypted { plaintext, header })
     }
 }
 
@@ -513,6 +485,3 @@ impl std::io::Write for Counter {
         Ok(())
     }
 }
-
-/// Length, and the longest DER signature of P-384: two integers of 49 bytes with their headers.
-const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);

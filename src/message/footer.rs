@@ -22,6 +22,9 @@ pub(crate) fn read_footer(bytes: &[u8]) -> Result<&[u8], usize> {
     rest.get(..len).ok_or_else(|| LEN_LEN.saturating_add(len))
 }
 
+/// The longest footer that this crate writes: its length, and a DER signature of P-384, which is two
+/// integers of 49 bytes with their headers.
+pub(crate) const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);
 const LEN_LEN: usize = 2;
 
 #[cfg(test)]
