@@ -1,9 +1,12 @@
 //! Whole messages in memory.
 
+mod buffer;
+
 use std::future::IntoFuture;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 
+pub use buffer::{DecryptIntoBuffer, DecryptedIntoBuffer, EncryptIntoBuffer, EncryptedIntoBuffer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -14,12 +17,10 @@ use crate::encrypt::EncryptSettings;
 use crate::error::{Error, ValueError};
 use crate::keyring::now;
 use crate::materials::{BoxFuture, LocalMaterialsManager, MaterialsManager};
-use crate::message::footer::MAX_FOOTER_LEN;
-use crate::message::{FrameLayout, Header, to_u64};
-use crate::policy::{Policy, SignedStreaming};
-use crate::secret::wipe;
+use crate::message::Header;
+use crate::policy::Policy;
 use crate::suite::AlgorithmSuite;
-use crate::unlock::{JustDecrypt, Locked, Required, Unlock};
+use crate::unlock::{Locked, Required};
 
 /// Encrypts bytes: set what differs from the defaults, then `.now()` or `.await`.
 ///
@@ -146,27 +147,12 @@ impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
     }
 
     async fn run(self) -> Result<Encrypted, Error> {
-        let Self { plaintext, keys, mut settings } = self;
-        let cbor;
-        let plaintext = match plaintext {
-            Plaintext::Borrowed(bytes) => bytes,
-            Plaintext::Cbor(bytes) => {
-                cbor = bytes;
-                &cbor[..]
-            }
-            Plaintext::Failed(error) => return Err(Error::Value(error)),
-        };
-        settings.plaintext_bound = Some(to_u64(plaintext.len()));
-        let frame_len = settings.frame_len;
-        let mut encryptor = settings.start(keys).await?;
-        let layout = FrameLayout::new(encryptor.header().len(), frame_len)?;
-        let len =
-            layout.message_len(to_u64(plaintext.len()))?.saturating_add(to_u64(MAX_FOOTER_LEN));
-        let len = usize::try_from(len).map_err(|_| Error::Backend("hold the message in memory"))?;
+        let prepared = self.prepare().await?;
+        let len = usize::try_from(prepared.max_message_len())
+            .map_err(|_| Error::Backend("hold the message in memory"))?;
         let mut message = vec![0; len];
-        let written = encryptor.finish_with(plaintext, &mut message)?;
+        let EncryptedIntoBuffer { written, header, context } = prepared.encrypt(&mut message)?;
         message.truncate(written);
-        let (header, context) = encryptor.into_header();
         Ok(Encrypted { message, header, context })
     }
 }
@@ -320,27 +306,11 @@ impl<'a, M: MaterialsManager + ?Sized> Decrypt<'a, M> {
     }
 
     async fn run(self) -> Result<Decrypted, Error> {
-        let Self { message, keys, policy, required, threads } = self;
-        // This is no stream: nothing is released before the signature was verified.
-        let policy = policy.signed_streaming(SignedStreaming::Allow);
-        let (locked, header_len) = Locked::read(message, policy)?;
-        let unlock = Unlock::new(locked, keys, JustDecrypt).required(required).threads(threads);
-        let mut decryptor = unlock.await?;
-        let body = message.get(header_len..).unwrap_or_default();
-        // A plaintext is always shorter than the body that holds it.
-        let mut plaintext = vec![0; body.len()];
-        let result = decryptor.update(body, &mut plaintext);
-        let result = result.and_then(|progress| Ok((progress.written, decryptor.finish()?)));
-        match result {
-            Ok((len, verified)) => {
-                plaintext.truncate(len);
-                Ok(Decrypted { plaintext, header: verified.header })
-            }
-            Err(error) => {
-                wipe(&mut plaintext);
-                Err(error)
-            }
-        }
+        let locked = self.read()?;
+        let mut plaintext = vec![0; locked.room()];
+        let DecryptedIntoBuffer { written, header } = locked.decrypt(&mut plaintext).await?;
+        plaintext.truncate(written);
+        Ok(Decrypted { plaintext, header })
     }
 }
 

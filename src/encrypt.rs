@@ -316,12 +316,15 @@ impl Encryptor {
             len: 0,
         };
         let mut bytes = header.encode_body()?;
-        let unstored = unstored.encode()?;
+        let body_len = bytes.len();
+        // What is authenticated but not stored follows the header body, for the tag alone.
+        bytes.extend_from_slice(&unstored.encode()?);
         let iv = [0; IV_LEN];
         let mut tag = [0; TAG_LEN];
         content
-            .seal(&iv, &[&bytes[..], &unstored].concat(), &[], &mut tag)
+            .seal(&iv, &bytes, &[], &mut tag)
             .map_err(|_| Error::Backend("authenticate the header"))?;
+        bytes.truncate(body_len);
         HeaderAuth { iv, tag }.encode(suite.message_version(), &mut bytes);
         policy.check_header_len(bytes.len())?;
         header.len = to_u64(bytes.len());
@@ -511,7 +514,7 @@ impl Encryptor {
         plaintext_len
             .saturating_add(frames.saturating_mul(FrameKind::Final.overhead()))
             .saturating_add(self.ready.len())
-            .saturating_add(MAX_FOOTER_LEN)
+            .saturating_add(usize::try_from(MAX_FOOTER_LEN).unwrap_or(usize::MAX))
     }
 
     /// On how many threads frames are sealed.

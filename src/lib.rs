@@ -81,7 +81,8 @@ mod transcript;
 mod unlock;
 
 pub use api::{
-    Decrypt, DecryptValue, Decrypted, Encrypt, Encrypted, UnverifiedHeader, decrypt, decrypt_value,
+    Decrypt, DecryptIntoBuffer, DecryptValue, Decrypted, DecryptedIntoBuffer, Encrypt,
+    EncryptIntoBuffer, Encrypted, EncryptedIntoBuffer, UnverifiedHeader, decrypt, decrypt_value,
     encrypt, encrypt_value, inspect,
 };
 pub use caching::{CacheStats, CachingManager, MaterialsCache};

@@ -49,6 +49,15 @@ impl TryFrom<&[u8]> for DataKey {
     }
 }
 
+impl TryFrom<Secret> for DataKey {
+    type Error = Error;
+
+    fn try_from(secret: Secret) -> Result<Self, Error> {
+        check_aes_len(secret.expose().len())?;
+        Ok(Self(secret))
+    }
+}
+
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DataKey({} bytes)", self.len())
@@ -70,13 +79,7 @@ pub(crate) struct Secret(Zeroizing<Box<[u8]>>);
 impl Secret {
     /// Takes the bytes of an AES key: 16, 24 or 32.
     pub(crate) fn aes_key(bytes: &[u8]) -> Result<Self, Error> {
-        if !matches!(bytes.len(), 16 | 24 | 32) {
-            return Err(ApiMisuse::Key(format!(
-                "an AES key has 16, 24 or 32 bytes, this one has {}",
-                bytes.len()
-            ))
-            .into());
-        }
+        check_aes_len(bytes.len())?;
         Ok(Self::copy_of(bytes))
     }
 
@@ -126,6 +129,13 @@ impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText(..)")
     }
+}
+
+fn check_aes_len(len: usize) -> Result<(), Error> {
+    if matches!(len, 16 | 24 | 32) {
+        return Ok(());
+    }
+    Err(ApiMisuse::Key(format!("an AES key has 16, 24 or 32 bytes, this one has {len}")).into())
 }
 
 /// Zeros plaintext. `zeroize` writes byte by byte, which for a whole frame costs a tenth of encrypting

@@ -8,6 +8,7 @@
 //!
 //! A [`Decryptor`] exists only if the key commitment and the header tag were checked.
 
+use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::num::NonZeroUsize;
 
@@ -133,6 +134,10 @@ impl Locked {
         self.read.header.suite()
     }
 
+    pub(crate) fn content_type(&self) -> ContentType {
+        self.read.header.content_type
+    }
+
     /// Gets the data key and checks commitment and header with it.
     pub fn unlock<M: MaterialsManager + ?Sized>(self, keys: &M) -> Unlock<'_, M> {
         Unlock::new(self, keys, JustDecrypt)
@@ -229,9 +234,12 @@ fn authenticate(
     if !committed {
         return Err(Error::Unauthentic(Stage::Commitment));
     }
-    let body = bytes.get(..body_len).unwrap_or_default();
+    let mut authenticated = Cow::Borrowed(bytes.get(..body_len).unwrap_or_default());
+    if !unstored.is_empty() {
+        authenticated.to_mut().extend_from_slice(&unstored.encode()?);
+    }
     content
-        .open(&auth.iv, &[body, &unstored.encode()?].concat(), &[], &auth.tag, &mut [])
+        .open(&auth.iv, &authenticated, &[], &auth.tag, &mut [])
         .map_err(|_| Error::Unauthentic(Stage::Header))?;
     let mut transcript = Transcript::new(header.suite, verifying_key);
     transcript.update(&bytes);
@@ -349,7 +357,7 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
         now(self.run())
     }
 
-    async fn run(self) -> Result<T::Output, Error> {
+    pub(crate) async fn run(self) -> Result<T::Output, Error> {
         let Self { locked, keys, required, threads, then } = self;
         let decryptor = locked.unlock_with(keys, required).await?;
         Ok(then.from_decryptor(decryptor.threads(threads)))

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use waxseal::{
-    AesKey, CommitmentPolicy, DecryptReader, EcPrivateKey, EcPublicKey, EncryptionContext, Error,
-    LocalKeyring, LocalMultiKeyring, Locked, Malformed, Policy, RawAesKeyring, RawEcdhKeyring,
-    RawRsaKeyring, RsaPadding, RsaPrivateKey, Stage,
+    AesKey, ApiMisuse, CommitmentPolicy, DecryptReader, EcPrivateKey, EcPublicKey,
+    EncryptionContext, Error, LocalKeyring, LocalMultiKeyring, Locked, Malformed, Policy,
+    RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey, Stage,
 };
 
 mod vector_keyrings;
@@ -87,6 +87,7 @@ type Way =
 
 const WAYS: &[(&str, Way)] = &[
     ("one-shot", one_shot),
+    ("into a buffer", into_buffer),
     ("pieces of 1", |m, k, p, c| push(m, k, p, c, 1)),
     ("pieces of 37", |m, k, p, c| push(m, k, p, c, 37)),
     ("whole", |m, k, p, c| push(m, k, p, c, usize::MAX)),
@@ -304,6 +305,32 @@ fn one_shot(
     match waxseal::decrypt(message, keyring).policy(policy.clone()).require(context).now() {
         Ok(opened) => (opened.into_plaintext(), Ok(())),
         Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// With no byte more room than what is asked for.
+fn into_buffer(
+    message: &[u8],
+    keyring: &dyn LocalKeyring,
+    policy: &Policy,
+    context: &EncryptionContext,
+) -> (Vec<u8>, Result<(), Error>) {
+    let decrypt = || waxseal::decrypt(message, keyring).policy(policy.clone()).require(context);
+    let mut buffer = Vec::new();
+    let mut result = decrypt().into_buffer(&mut buffer).now();
+    if let Err(Error::ApiMisuse(ApiMisuse::BufferTooShort { needed, .. })) = result {
+        buffer = vec![0; usize::try_from(needed).expect("it is no longer than the message")];
+        result = decrypt().into_buffer(&mut buffer).now();
+    }
+    match result {
+        Ok(opened) => {
+            assert_eq!(opened.written(), buffer.len(), "it asked for more than it needs");
+            (buffer, Ok(()))
+        }
+        Err(error) => {
+            assert!(buffer.iter().all(|byte| *byte == 0), "plaintext was left: {error}");
+            (Vec::new(), Err(error))
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use aws_lc_rs::encoding::{
     AsBigEndian, AsDer, EcPublicKeyCompressedBin, Pkcs8V1Der, PublicKeyX509Der,
 };
 use aws_lc_rs::error::{KeyRejected, Unspecified};
+#[cfg(not(feature = "fips"))]
+use aws_lc_rs::hmac;
 use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384,
@@ -88,17 +90,38 @@ impl fmt::Debug for GcmKey {
     }
 }
 
-/// What HKDF extracted; several outputs can be expanded from it.
-pub(crate) struct Prk(lc_hkdf::Prk);
+/// What HKDF extracted; several outputs can be expanded from it. If extracting failed, expanding does.
+pub(crate) struct Prk(Result<lc_hkdf::Prk, CryptoError>);
 
 impl Prk {
+    /// The backend's own `Salt::extract` puts its work off and does it again for each output, so this
+    /// takes the one HMAC that it is by definition (RFC 5869, 2.2).
+    #[cfg(not(feature = "fips"))]
+    pub(crate) fn extract(hash: Hash, salt: &[u8], input_key: &[u8]) -> Self {
+        let (hkdf, hmac) = match hash {
+            Hash::Sha256 => (lc_hkdf::HKDF_SHA256, hmac::HMAC_SHA256),
+            Hash::Sha384 => (lc_hkdf::HKDF_SHA384, hmac::HMAC_SHA384),
+            Hash::Sha512 => (lc_hkdf::HKDF_SHA512, hmac::HMAC_SHA512),
+        };
+        let mut extracted = Zeroizing::new([0; digest::MAX_OUTPUT_LEN]);
+        // HMAC pads its key with zeros, so an empty salt is the zeros that HKDF puts in its place.
+        let key = hmac::Key::new(hmac, salt);
+        let result = hmac::sign_to_buffer(&key, input_key, &mut extracted[..]);
+        Self(match result {
+            Ok(extracted) => Ok(lc_hkdf::Prk::new_less_safe(hkdf, extracted)),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// The validated module counts only its own extraction as HKDF.
+    #[cfg(feature = "fips")]
     pub(crate) fn extract(hash: Hash, salt: &[u8], input_key: &[u8]) -> Self {
         let algorithm = match hash {
             Hash::Sha256 => lc_hkdf::HKDF_SHA256,
             Hash::Sha384 => lc_hkdf::HKDF_SHA384,
             Hash::Sha512 => lc_hkdf::HKDF_SHA512,
         };
-        Self(lc_hkdf::Salt::new(algorithm, salt).extract(input_key))
+        Self(Ok(lc_hkdf::Salt::new(algorithm, salt).extract(input_key)))
     }
 
     /// Expands with the concatenation of `info` to the length of `out`.
@@ -111,7 +134,8 @@ impl Prk {
             }
         }
 
-        Ok(self.0.expand(info, OutputLen(out.len()))?.fill(out)?)
+        let prk = self.0.as_ref().map_err(|error| *error)?;
+        Ok(prk.expand(info, OutputLen(out.len()))?.fill(out)?)
     }
 }
 

@@ -181,6 +181,14 @@ pub enum ApiMisuse {
         /// Bytes given.
         found: u64,
     },
+    /// The output buffer of a call that needs room for everything is too short.
+    #[error("the output has {found} bytes, but needs {needed}")]
+    BufferTooShort {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes given.
+        found: u64,
+    },
     /// The frame length must be at least one byte.
     #[error("the frame length must be at least 1 byte")]
     FrameLenZero,

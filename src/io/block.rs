@@ -83,7 +83,10 @@ impl Block {
     pub(super) fn fill_from(&mut self, bytes: &[u8]) -> usize {
         let room = self.room();
         let len = room.len().min(bytes.len());
-        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        let (now, _) = bytes.split_at(len);
+        if let Some(room) = room.get_mut(..len) {
+            room.copy_from_slice(now);
+        }
         self.put(len);
         len
     }

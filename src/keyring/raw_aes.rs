@@ -167,7 +167,7 @@ impl RawAesKeyring {
         let key =
             Secret::fill(ciphertext.len(), |out| self.key.open(iv, &aad, ciphertext, tag, out))
                 .map_err(|_| UnwrapFailure::Unauthentic)?;
-        DataKey::try_from(key.expose())
+        DataKey::try_from(key)
             .map_err(|_| UnwrapFailure::Malformed("its content is not as long as a data key"))
     }
 }

@@ -115,6 +115,24 @@ impl FramePrefix {
     }
 }
 
+/// Length of the plaintext in a framed body, as its prefixes tell it: nothing is authenticated. `None` if
+/// there is no whole final frame. Where frames follow each other need not be read for the first
+/// `skipped` ones, if it is known that they are regular.
+pub(crate) fn framed_plaintext_len(body: &[u8], frame_len: u32, skipped: u32) -> Option<u64> {
+    let sealed_len = to_usize(frame_len).checked_add(FrameKind::Regular.overhead())?;
+    let (_, mut rest) = body.split_at_checked(to_usize(skipped).checked_mul(sealed_len)?)?;
+    let mut len = u64::from(skipped).checked_mul(frame_len.into())?;
+    for sequence_number in skipped.checked_add(1)?..=u32::MAX {
+        let prefix = FramePrefix::read(rest, sequence_number, frame_len, 0).ok()?.ok()?;
+        (_, rest) = rest.split_at_checked(prefix.frame_len())?;
+        len = len.checked_add(prefix.content_len.into())?;
+        if prefix.kind == FrameKind::Final {
+            return Some(len);
+        }
+    }
+    None
+}
+
 /// Everything before the content of an unframed body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnframedPrefix {

@@ -22,10 +22,10 @@ pub(crate) fn read_footer(bytes: &[u8]) -> Result<&[u8], usize> {
     rest.get(..len).ok_or_else(|| LEN_LEN.saturating_add(len))
 }
 
+/// The longest footer that this crate writes: its length, and a DER signature of P-384, which is two
+/// integers of 49 bytes with their headers.
+pub(crate) const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);
 const LEN_LEN: usize = 2;
-/// The longest footer that is written: its length, and the longest DER signature of P-384, two integers of 49 bytes with
-/// their headers.
-pub(crate) const MAX_FOOTER_LEN: usize = LEN_LEN + 2 + 2 * (2 + 49);
 
 #[cfg(test)]
 #[expect(clippy::indexing_slicing, reason = "a test may panic")]

@@ -102,7 +102,7 @@ impl Header {
             len: _,
         } = self;
         let version = suite.message_version();
-        let mut out = Vec::with_capacity(512);
+        let mut out = Vec::with_capacity(USUAL_LEN);
         out.push(version.to_byte());
         if version == MessageVersion::V1 {
             out.push(TYPE_CUSTOMER_AUTHENTICATED);
@@ -311,6 +311,9 @@ impl HeaderParser {
     /// Takes what belongs to the header; gives the number of bytes taken.
     pub(crate) fn push(&mut self, input: &[u8]) -> Result<usize, Error> {
         let mut rest = input;
+        if self.bytes.is_empty() {
+            self.bytes.reserve(input.len().min(USUAL_LEN));
+        }
         while self.part != Part::Done {
             let have = self.pending().len();
             let need = self.needed();
@@ -588,6 +591,8 @@ fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Most headers are not longer, and so are put together without growing.
+const USUAL_LEN: usize = 512;
 const TYPE_CUSTOMER_AUTHENTICATED: u8 = 0x80;
 const CONTENT_UNFRAMED: u8 = 1;
 const CONTENT_FRAMED: u8 = 2;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::error::{ApiMisuse, Error};
-use crate::message::FrameKind;
-use crate::message::to_u64;
+use crate::message::footer::MAX_FOOTER_LEN;
+use crate::message::{FrameKind, to_u64};
 
 /// The geometry of the framed body of one message, as this crate writes it: a plaintext that is a
 /// multiple of the frame length ends in a full final frame. Some other clients end it in an empty one
@@ -115,6 +115,15 @@ impl FrameLayout {
         Ok(self.frame(last, plaintext_len)?.ciphertext.end)
     }
 
+    /// The most bytes that a message with a plaintext of so many bytes has, whatever its suite: a footer
+    /// has up to 106. Where `body_start` is no less than the length of the header, nor is this.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] if there would be more than 2^32 - 1 frames.
+    pub fn max_message_len(&self, plaintext_len: u64) -> Result<u64, Error> {
+        Ok(self.message_len(plaintext_len)?.saturating_add(MAX_FOOTER_LEN))
+    }
+
     /// Length of the plaintext of a message that ends (without footer) after so many bytes, by its
     /// length alone: nothing is authenticated. `None` if no body has that length.
     ///
@@ -128,6 +137,15 @@ impl FrameLayout {
         let last = content % self.sealed_regular_len();
         let fits = last <= u64::from(self.frame_len) && regular < u64::from(u32::MAX);
         fits.then(|| regular.checked_mul(self.frame_len.into())?.checked_add(last)).flatten()
+    }
+
+    /// Number of regular frames in a message that ends (without footer) after so many bytes, by its
+    /// length alone.
+    pub(crate) fn regular_frames(&self, message_len: u64) -> Option<u32> {
+        let content = message_len
+            .checked_sub(self.body_start)?
+            .checked_sub(to_u64(FrameKind::Final.overhead()))?;
+        u32::try_from(content / self.sealed_regular_len()).ok()
     }
 
     /// Length of a regular frame with all its parts, in bytes.
