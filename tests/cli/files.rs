@@ -245,6 +245,20 @@ fn a_long_input_shows_progress_on_a_terminal() {
     assert_eq!(encrypt("short"), Some((0, String::new())));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn several_files_show_progress_beside_what_is_skipped() {
+    let folder = Folder::new();
+    for name in ["in/a", "in/b"] {
+        folder.write(name, vec![0; (24 << 20) + 1]);
+    }
+    std::os::unix::fs::symlink("a", folder.path("in/link")).unwrap();
+    let command = format!("{PROGRAM} encrypt -k {KEY} -r --threads 2 -i in -o out");
+    let Some((code, text)) = on_a_terminal(&folder, &command) else { return };
+    assert!(code == 0 && text.contains("of 24.00 MiB"), "{code} {text}");
+    assert!(text.contains("waxseal: skipped `in/link`, which is a symbolic link\r\n"), "{text}");
+}
+
 /// Starts to decrypt to a file, with these signals as they are by default and others ignored; gives the
 /// command once its temporary file is there, and what must stay open to keep it waiting.
 #[cfg(target_os = "linux")]
@@ -266,7 +280,7 @@ fn half_way(folder: &Folder, signals: &[&str]) -> (std::process::Child, std::pro
 }
 
 #[cfg(target_os = "linux")]
-fn kill(signal: &str, child: &std::process::Child) {
+pub(crate) fn kill(signal: &str, child: &std::process::Child) {
     let kill = format!("kill -{signal} {}", child.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }

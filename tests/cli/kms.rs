@@ -272,6 +272,25 @@ fn files_share_a_data_key_if_told_so() {
 }
 
 #[test]
+fn several_files_at_once_ask_for_their_data_keys() {
+    let world = World::new();
+    let key = format!("kms:key={}", world.key(IRELAND, KeySpec::Symmetric));
+    for number in 0..30 {
+        world.folder.write(&format!("folder/{number}"), format!("file {number}"));
+    }
+    for (command, from, to) in [("encrypt", "folder", "sealed"), ("decrypt", "sealed", "opened")] {
+        world.kms.clear_calls();
+        let args = [command, "-k", &key, "--threads", "8", "-r", "-i", from, "-o", to];
+        world.run(&args).ok();
+        assert_eq!(world.kms.calls().len(), 30, "{command}");
+    }
+    for number in 0..30 {
+        let opened = world.folder.read(&format!("opened/{number}.encrypted.decrypted"));
+        assert_eq!(opened, format!("file {number}").into_bytes());
+    }
+}
+
+#[test]
 fn failures_say_what_to_do() {
     let world = World::new();
     let arn = world.key(IRELAND, KeySpec::Symmetric);

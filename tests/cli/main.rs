@@ -12,6 +12,7 @@ mod keys;
 mod kms;
 #[cfg(all(feature = "s3", feature = "testing"))]
 mod s3;
+mod threads;
 mod tree;
 
 use std::collections::BTreeSet;

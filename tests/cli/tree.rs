@@ -105,7 +105,7 @@ fn the_first_failure_stops_it_and_is_named() {
     folder.write("in/a", message(b"a", UNSIGNED, &[]));
     folder.write("in/b", b"no message");
     folder.write("in/c", message(b"c", UNSIGNED, &[]));
-    let args = ["decrypt", "-k", KEY, "-r", "-i", "in", "-o", "out"];
+    let args = ["decrypt", "-k", KEY, "-r", "--threads", "1", "-i", "in", "-o", "out"];
     folder.run(&args).refuses(3, "`in/b`: not a valid message");
     assert_eq!(folder.names(), ["in/a", "in/b", "in/c", "out/a.decrypted"]);
     folder.run(&args).refuses(1, "`out/a.decrypted` exists");
@@ -163,4 +163,172 @@ fn a_mount_of_the_input_is_no_output() {
         Done::from(output).refuses(2, "inside the input");
     }
     assert_eq!(folder.names(), ["in/a.txt", "in/deep/er/b"]);
+}
+
+/// As many files, all long enough to take a while, that sort by their numbers.
+fn with_files(count: usize) -> Folder {
+    let folder = Folder::new();
+    for number in 0..count {
+        folder.write(&file(number), message(&[7; 10_000], UNSIGNED, &[]));
+    }
+    folder
+}
+
+/// Every fourth is deeper, and so comes later.
+fn file(number: usize) -> String {
+    format!("in/{}{number:02}", if number % 4 == 3 { "deep/" } else { "" })
+}
+
+/// The numbers of these files in the order in which they are begun.
+fn in_order(count: usize) -> Vec<usize> {
+    let (deep, flat): (Vec<_>, Vec<_>) = (0..count).partition(|number| number % 4 == 3);
+    [flat, deep].concat()
+}
+
+#[test]
+fn many_files_at_once_are_all_there() {
+    for threads in ["1", "2", "7", "500"] {
+        let folder = with_files(40);
+        folder
+            .run(&["decrypt", "-k", KEY, "-r", "--threads", threads, "-i", "in", "-o", "out"])
+            .ok();
+        assert_eq!(folder.names().len(), 80);
+        for number in 0..40 {
+            let out = folder.read(&format!("{}.decrypted", file(number).replace("in/", "out/")));
+            assert_eq!(out, [7; 10_000]);
+        }
+    }
+}
+
+#[test]
+fn the_first_failure_in_order_is_named_and_what_comes_before_it_is_there() {
+    for threads in ["1", "2", "7", "500"] {
+        let folder = with_files(40);
+        for bad in [22, 23, 25, 38] {
+            folder.write(&file(bad), &message(&[7; 10_000], UNSIGNED, &[])[..5000]);
+        }
+        let args = ["decrypt", "-k", KEY, "-r", "--threads", threads, "-i", "in", "-o", "out"];
+        folder.run(&args).refuses(3, "`in/22`");
+        for number in in_order(40).into_iter().take_while(|number| *number != 22) {
+            let out = folder.read(&format!("{}.decrypted", file(number).replace("in/", "out/")));
+            assert_eq!(out, [7; 10_000], "{number}");
+        }
+        // Others are whole or not there, and nothing else is.
+        for name in folder.names().iter().filter(|name| name.starts_with("out")) {
+            assert!(name.ends_with(".decrypted"), "{name}");
+            assert_eq!(folder.read(name), [7; 10_000], "{name}");
+        }
+        for bad in [22, 23, 25, 38] {
+            assert!(!folder.path(&format!("out/{bad}.decrypted")).exists());
+            assert!(!folder.path(&format!("out/deep/{bad}.decrypted")).exists());
+        }
+        if threads == "1" {
+            let done = in_order(40).iter().position(|number| *number == 22);
+            assert_eq!(Some(folder.names().len() - 40), done);
+        }
+    }
+}
+
+#[test]
+fn names_that_exist_are_kept_however_many_are_worked_on() {
+    for threads in ["1", "2", "7"] {
+        let folder = with_files(40);
+        for number in [17, 30] {
+            folder.write(&format!("out/{number}.decrypted"), b"before");
+        }
+        let args = ["decrypt", "-k", KEY, "-r", "--threads", threads, "-i", "in", "-o", "out"];
+        folder.run(&args).refuses(1, "`out/17.decrypted` exists");
+        for number in [17, 30] {
+            assert_eq!(folder.read(&format!("out/{number}.decrypted")), b"before");
+        }
+        assert!(folder.path("out/16.decrypted").exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_made_comes_after_the_files_before_it() {
+    for threads in ["1", "2", "7", "500"] {
+        let folder = with_files(8);
+        folder.write("out/deep", b"no folder");
+        let args = ["decrypt", "-k", KEY, "-r", "--threads", threads, "-i", "in", "-o", "out"];
+        folder.run(&args).refuses(1, "cannot make the folder `out/deep`");
+        let done: Vec<_> =
+            folder.names().into_iter().filter(|name| name.starts_with("out/0")).collect();
+        assert_eq!(done.len(), 6, "{done:?}");
+    }
+}
+
+#[test]
+fn one_cache_is_for_all_files_at_once() {
+    for (caching, keys) in [(&[][..], 40), (&["--caching", "capacity=10,max-age=300"], 1)] {
+        let folder = with_files(40);
+        let args = ["encrypt", "-k", KEY, "-r", "--threads", "8", "-i", "in", "-o", "out"];
+        folder.run(&[&args[..], caching].concat()).ok();
+        let outputs = folder.names().into_iter().filter(|name| name.starts_with("out/"));
+        let wrapped: BTreeSet<Vec<u8>> = outputs
+            .map(|name| {
+                let header = waxseal::inspect(&folder.read(&name)).unwrap();
+                header.parsed().encrypted_data_keys()[0].ciphertext().to_vec()
+            })
+            .collect();
+        assert_eq!(wrapped.len(), keys);
+    }
+}
+
+/// Four files that take long, as many at once; gives the command once several temporary files are there.
+#[cfg(target_os = "linux")]
+fn several_half_way(folder: &Folder) -> std::process::Child {
+    for name in ["in/a", "in/b", "in/c", "in/d"] {
+        folder.write(name, b"");
+        let file = fs::OpenOptions::new().write(true).open(folder.path(name)).unwrap();
+        // Nothing of it takes room.
+        file.set_len(1 << 36).unwrap();
+    }
+    let mut command = folder.command(&["encrypt", "-k", KEY, "-r", "--threads", "4"]);
+    let child = command.args(["-i", "in", "-o", "out"]).spawn().unwrap();
+    let mut waits = 0;
+    while folder.names().len() < 4 + 4 {
+        assert!(waits < 6000, "no temporary files: {:?}", folder.names());
+        waits += 1;
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_leaves_nothing_of_several_files() {
+    for signal in ["INT", "TERM"] {
+        let folder = Folder::new();
+        let mut child = several_half_way(&folder);
+        files::kill(signal, &child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        assert_eq!(folder.names(), ["in/a", "in/b", "in/c", "in/d"], "{signal}");
+    }
+}
+
+/// What it holds depends on how many files are worked on at once, and not on how many or how long they are.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_tree() {
+    let folder = Folder::new();
+    for number in 0..100 {
+        let name = format!("in/{number}");
+        folder.write(&name, b"");
+        let file = fs::OpenOptions::new().write(true).open(folder.path(&name)).unwrap();
+        file.set_len(4 << 20).unwrap();
+    }
+    let args = ["encrypt", "-k", KEY, "--suite", "0x0478", "-r", "--threads", "4"];
+    let mut child = folder.command(&args).args(["-i", "in", "-o", "out"]).spawn().unwrap();
+    let mut peak_kib = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+        peak_kib = peak.unwrap_or(peak_kib);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!((1..40 << 10).contains(&peak_kib), "{peak_kib} KiB");
 }

@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -128,7 +129,7 @@ pub(crate) struct Decrypt {
     pub(crate) max_frame_length: Option<u64>,
     /// Verify everything before anything goes to standard output
     ///
-    /// Without it, each frame goes there as soon as it is verified, and only exit code 0 says that the
+    /// Without it, frames go there once they are verified, and only exit code 0 says that the
     /// message was whole and, where it is signed, by whom. Files never appear before that.
     #[arg(long)]
     pub(crate) buffer: bool,
@@ -168,6 +169,11 @@ pub(crate) fn commitment_policy() -> impl TypedValueParser<Value = CommitmentPol
         .try_map(|name| name.parse::<CommitmentPolicy>())
 }
 
+/// Takes a number that no machine minds.
+fn thread_count() -> impl TypedValueParser<Value = NonZeroU16> {
+    clap::value_parser!(u16).range(1..=1024).try_map(NonZeroU16::try_from)
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Files {
     /// The input; `-` or nothing is standard input
@@ -188,9 +194,17 @@ pub(crate) struct Files {
     pub(crate) force: bool,
     /// Take all files of the folder IN, and put them in the same tree in the folder OUT
     ///
-    /// Symbolic links are not followed. It stops at the first file that fails.
+    /// Symbolic links are not followed. Files are begun in the order of their names. The first that fails
+    /// stops it: what comes before it is there, and what was under way besides it is finished.
     #[arg(short, long)]
     pub(crate) recursive: bool,
+    /// How many threads to use, 1 to 1024 [default: one for each core]
+    ///
+    /// One long input uses up to 8, and with --recursive, several files are worked on at once. The bytes that
+    /// come out do not depend on it, but with more than 1, those of a long stream come out some MiB at a time:
+    /// where someone waits for each frame, give 1.
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    pub(crate) threads: Option<NonZeroU16>,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,10 @@
 //! `encrypt` and `decrypt`.
 
-use std::io::{self, Read, Seek as _, Write};
+use std::io::{self, Read, Seek as _};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use waxseal::{DecryptReader, EncryptReader, Error, Policy};
-use zeroize::Zeroizing;
 
 use crate::args::{Decrypt, Encrypt, Limits};
 use crate::context;
@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::input::Input;
 use crate::key::{self, Keys, Use};
 use crate::output::{Output, Target};
+use crate::pump::{self, Side};
 use crate::tree;
 
 pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
@@ -30,12 +31,14 @@ pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
     let policy = policy(limits);
     let keys = key::load(keys, Use::Encrypt, caching.as_deref())?;
     let read = read_files(&keys, context_file);
-    tree::each_file(files, suffix.as_deref(), ".encrypted", |mut input, target| {
+    tree::each_file(files, suffix.as_deref(), ".encrypted", |mut input, target, threads| {
         target.check_apart(&input, &read)?;
         target.check_new()?;
         target.check_binary()?;
-        let mut encryptor =
-            waxseal::encryptor(&keys.manager).context(&context).policy(policy.clone());
+        let mut encryptor = waxseal::encryptor(&keys.manager)
+            .context(&context)
+            .policy(policy.clone())
+            .threads(threads);
         if let Some(suite) = *suite {
             encryptor = encryptor.suite(suite);
         }
@@ -50,7 +53,7 @@ pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
         let mut output = target.create()?;
         input.show_progress();
         let name = input.name().to_owned();
-        pump(EncryptReader::new(encryptor, input), &name, &mut output)?;
+        pump(EncryptReader::new(encryptor, input), &name, &mut output, threads)?;
         output.commit()
     })
 }
@@ -74,24 +77,25 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
     }
     let keys = key::load(keys, Use::Decrypt, caching.as_deref())?;
     let read = read_files(&keys, context_file);
-    tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target| {
+    tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target, threads| {
         target.check_apart(&input, &read)?;
         target.check_new()?;
         input.show_progress();
         let name = input.name().to_owned();
         let unlock = open(input, policy.clone(), &name)?
             .unlock(&keys.manager)
+            .threads(threads)
             .require(&context)
             .require_keys(names.iter().cloned());
         let reader = keys.waiter.wait(unlock)?;
         if *buffer && matches!(target, Target::Stdout) {
-            let mut verified = Spool::read(reader, &name)?;
+            let verified = Spool::read(reader, &name, threads)?;
             let mut output = target.create()?;
             verified.write_to(&mut output)?;
             return output.commit();
         }
         let mut output = target.create()?;
-        pump(reader, &name, &mut output)?;
+        pump(reader, &name, &mut output, threads)?;
         output.commit()
     })
 }
@@ -119,18 +123,22 @@ fn read_files(keys: &Keys, context_file: &Option<PathBuf>) -> Vec<PathBuf> {
 struct Spool(tempfile::SpooledTempFile);
 
 impl Spool {
-    fn read(reader: impl Read, name: &str) -> Result<Self, Failure> {
+    fn read(
+        reader: impl Read + Send + 'static,
+        name: &str,
+        threads: NonZeroUsize,
+    ) -> Result<Self, Failure> {
         let mut spool = tempfile::spooled_tempfile(MAX_IN_MEMORY);
-        match copy(reader, &mut spool) {
+        match pump::copy(reader, &mut spool, threads) {
             Ok(()) => Ok(Self(spool)),
             Err(Side::Read(error)) => Err(Failure::reading(name, Error::from_io(error))),
             Err(Side::Write(error)) => Err(Self::failed(&error)),
         }
     }
 
-    fn write_to(&mut self, output: &mut Output) -> Result<(), Failure> {
+    fn write_to(mut self, output: &mut Output) -> Result<(), Failure> {
         self.0.rewind().map_err(|error| Self::failed(&error))?;
-        pump(&mut self.0, "the temporary file", output)
+        pump(self.0, "the temporary file", output, NonZeroUsize::MIN)
     }
 
     fn failed(error: &io::Error) -> Failure {
@@ -139,32 +147,16 @@ impl Spool {
 }
 
 /// Moves everything through to the output.
-fn pump(reader: impl Read, name: &str, output: &mut Output) -> Result<(), Failure> {
-    copy(reader, &mut *output).map_err(|side| match side {
+fn pump(
+    reader: impl Read + Send + 'static,
+    name: &str,
+    output: &mut Output,
+    threads: NonZeroUsize,
+) -> Result<(), Failure> {
+    pump::copy(reader, &mut *output, threads).map_err(|side| match side {
         Side::Read(error) => Failure::reading(name, Error::from_io(error)),
         Side::Write(error) => output.failed(&error),
     })
 }
 
-/// Which side of a copy failed.
-enum Side {
-    Read(io::Error),
-    Write(io::Error),
-}
-
-fn copy(mut reader: impl Read, mut to: impl Write) -> Result<(), Side> {
-    let mut buffer = Zeroizing::new(vec![0; BUFFER_LEN]);
-    loop {
-        let len = match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Side::Read(error)),
-        };
-        to.write_all(buffer.get(..len).unwrap_or_default()).map_err(Side::Write)?;
-    }
-}
-
-/// Large enough that system calls do not count.
-const BUFFER_LEN: usize = 256 * 1024;
 const MAX_IN_MEMORY: usize = 1 << 20;

@@ -1,10 +1,12 @@
 //! Where the input comes from.
 
 use std::fs::{File, Metadata};
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::failure::{Failure, shown};
 
@@ -54,13 +56,19 @@ impl Input {
         self.regular().filter(|_| self.path.is_some()).map(Metadata::len)
     }
 
+    /// How many of these threads it is worth. What cannot be known counts as long.
+    pub(crate) fn worth(&self, threads: NonZeroUsize) -> NonZeroUsize {
+        let is_short = self.regular().is_some_and(|metadata| metadata.len() <= SHORT_LEN);
+        if is_short { NonZeroUsize::MIN } else { threads.min(MAX_THREADS) }
+    }
+
     /// From now on, shows how far it was read, if that takes long enough to be seen.
     pub(crate) fn show_progress(&mut self) {
         let len = self.regular().map(Metadata::len).filter(|len| *len > MIN_BAR_LEN);
         let Some(len) = len.filter(|_| io::stderr().is_terminal()) else {
             return;
         };
-        let bar = ProgressBar::new(len);
+        let bar = BARS.add(ProgressBar::new(len));
         let style = "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
@@ -104,9 +112,21 @@ impl Drop for Input {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            BARS.remove(bar);
         }
     }
 }
+
+/// Writes a line to standard error, beside the bars of other inputs.
+pub(crate) fn tell(line: &str) {
+    BARS.suspend(|| {
+        // If nobody listens, there is nothing to be done.
+        let _ = writeln!(io::stderr(), "{line}");
+    });
+}
+
+/// The bars of all inputs, one below the other.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Standard input without the buffer that the standard library puts before it.
 #[cfg(not(windows))]
@@ -123,3 +143,7 @@ fn clone_stdin() -> io::Result<File> {
 
 /// Shorter ones are done before anyone could read the bar.
 pub(crate) const MIN_BAR_LEN: u64 = 8 << 20;
+/// Shorter ones are done before threads would help.
+const SHORT_LEN: u64 = 4 << 20;
+/// More would only wait for input and output, and each of them takes some MiB.
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);

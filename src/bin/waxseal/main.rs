@@ -12,8 +12,10 @@ mod keygen;
 mod manual;
 mod output;
 mod parameters;
+mod pump;
 #[cfg(feature = "s3")]
 mod s3;
+mod threads;
 mod tree;
 mod unfinished;
 mod wait;

@@ -1,24 +1,27 @@
 //! Which input goes to which output: one file, or all files of a folder.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, DirEntry};
+use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::args::Files;
 use crate::failure::{Failure, printable, shown};
-use crate::input::Input;
+use crate::input::{self, Input};
 use crate::output::{Mode, Target};
+use crate::threads;
 use crate::unfinished;
 
-/// Does `one` for each input, up to the first failure.
+/// Does `one` for each input, up to the first failure, and tells it how many threads it may have.
 pub(crate) fn each_file(
     files: &Files,
     suffix: Option<&str>,
     default_suffix: &str,
-    mut one: impl FnMut(Input, Target) -> Result<(), Failure>,
+    one: impl Fn(Input, Target, NonZeroUsize) -> Result<(), Failure> + Sync,
 ) -> Result<(), Failure> {
-    let Files { input, output, force, recursive } = files;
+    let Files { input, output, force, recursive, threads } = files;
+    let threads = threads::count(*threads);
     let (input, output) = (named(input), named(output));
     if suffix.is_some_and(|suffix| suffix.contains(std::path::is_separator)) {
         return Err(Failure::usage("the suffix has a path separator in it", "give a plain suffix"));
@@ -26,7 +29,7 @@ pub(crate) fn each_file(
     let names = Names { suffix: suffix.unwrap_or(default_suffix), force: *force };
     if *recursive {
         return match (input, output) {
-            (Some(from), Some(to)) => names.each_in_folder(from, to, one),
+            (Some(from), Some(to)) => names.each_in_folder(from, to, threads, one),
             _ => Err(Failure::usage(
                 "--recursive takes a folder to a folder",
                 "give both with -i IN -o OUT",
@@ -59,7 +62,8 @@ pub(crate) fn each_file(
         (None, Some(path)) => Target::file(path, *force, Mode::Usual)?,
         (None, None) => Target::Stdout,
     };
-    one(source, target)
+    let threads = source.worth(threads);
+    one(source, target, threads)
 }
 
 /// `-` and nothing are the standard streams.
@@ -82,11 +86,46 @@ impl Names<'_> {
         &self,
         from: &Path,
         to: &Path,
-        mut one: impl FnMut(Input, Target) -> Result<(), Failure>,
+        threads: NonZeroUsize,
+        one: impl Fn(Input, Target, NonZeroUsize) -> Result<(), Failure> + Sync,
     ) -> Result<(), Failure> {
-        let cannot_read =
-            |path: &Path, error| Failure::io(&format!("cannot read {}", shown(path)), &error);
-        let root = fs::canonicalize(from).map_err(|error| cannot_read(from, error))?;
+        let files = Walk::new(from, to)?;
+        threads::each(files, threads, |Found { path, folder, name }, threads| {
+            let output = folder.join(self.output(name));
+            Input::open(Some(&path))
+                .and_then(|input| {
+                    let threads = input.worth(threads);
+                    one(input, Target::file(&output, self.force, Mode::Usual)?, threads)
+                })
+                .map_err(|failure| failure.about(&path))
+        })
+    }
+}
+
+/// A file of a tree, and the folder for its output, which is there.
+struct Found {
+    path: PathBuf,
+    folder: PathBuf,
+    name: OsString,
+}
+
+/// Finds all files of a tree in order, and makes the folders of another one as it comes to them. It ends
+/// at the first failure.
+struct Walk {
+    root: PathBuf,
+    /// Folders to come, the next one last.
+    folders: Vec<(PathBuf, PathBuf)>,
+    /// What is left of this folder.
+    entries: std::vec::IntoIter<DirEntry>,
+    /// Where this folder goes.
+    target: PathBuf,
+    /// Folders in this folder.
+    inner: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Walk {
+    fn new(from: &Path, to: &Path) -> Result<Self, Failure> {
+        let root = fs::canonicalize(from).map_err(|error| cannot_read(from, &error))?;
         if !root.is_dir() {
             return Err(Failure::usage(
                 format!("{} is no folder", shown(from)),
@@ -94,47 +133,81 @@ impl Names<'_> {
             ));
         }
         check_outside(&root, to)?;
-        let mut folders = vec![(from.to_owned(), to.to_owned())];
-        while let Some((source, target)) = folders.pop() {
-            fs::create_dir_all(&target).map_err(|error| {
-                Failure::io(&format!("cannot make the folder {}", shown(&target)), &error)
-            })?;
-            // A link may lead back in.
-            check_outside(&root, &target)?;
-            let entries = fs::read_dir(&source).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-            let mut entries = entries.map_err(|error| cannot_read(&source, error))?;
-            entries.sort_by_key(fs::DirEntry::file_name);
-            // The last one is taken first.
-            let mut inner = Vec::new();
-            for entry in entries {
-                let path = entry.path();
-                let kind = entry.file_type().map_err(|error| cannot_read(&path, error))?;
-                if kind.is_dir() {
-                    inner.push((path, target.join(entry.file_name())));
-                } else if unfinished::is_name(&entry.file_name()) {
-                    skipped(&path, "the temporary file of another output");
-                } else if kind.is_file() {
-                    let output = target.join(self.output(entry.file_name()));
-                    Input::open(Some(&path))
-                        .and_then(|input| {
-                            one(input, Target::file(&output, self.force, Mode::Usual)?)
-                        })
-                        .map_err(|failure| failure.about(&path))?;
-                } else {
-                    let why = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
-                    skipped(&path, why);
+        Ok(Self {
+            root,
+            folders: vec![(from.to_owned(), to.to_owned())],
+            entries: Vec::new().into_iter(),
+            target: to.to_owned(),
+            inner: Vec::new(),
+        })
+    }
+
+    fn find(&mut self) -> Result<Option<Found>, Failure> {
+        loop {
+            while let Some(entry) = self.entries.next() {
+                if let Some(found) = self.look_at(&entry)? {
+                    return Ok(Some(found));
                 }
             }
-            folders.extend(inner.into_iter().rev());
+            self.folders.extend(self.inner.drain(..).rev());
+            let Some((source, target)) = self.folders.pop() else { return Ok(None) };
+            self.enter(&source, target)?;
         }
+    }
+
+    fn enter(&mut self, source: &Path, target: PathBuf) -> Result<(), Failure> {
+        fs::create_dir_all(&target).map_err(|error| {
+            Failure::io(&format!("cannot make the folder {}", shown(&target)), &error)
+        })?;
+        // A link may lead back in.
+        check_outside(&self.root, &target)?;
+        let entries = fs::read_dir(source).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(|error| cannot_read(source, &error))?;
+        entries.sort_by_key(DirEntry::file_name);
+        self.entries = entries.into_iter();
+        self.target = target;
         Ok(())
+    }
+
+    /// Gives it if it is a file. A folder waits until all files beside it were found.
+    fn look_at(&mut self, entry: &DirEntry) -> Result<Option<Found>, Failure> {
+        let (path, name) = (entry.path(), entry.file_name());
+        let kind = entry.file_type().map_err(|error| cannot_read(&path, &error))?;
+        if kind.is_dir() {
+            let target = self.target.join(name);
+            self.inner.push((path, target));
+        } else if unfinished::is_name(&name) {
+            skipped(&path, "the temporary file of another output");
+        } else if kind.is_file() {
+            return Ok(Some(Found { path, folder: self.target.clone(), name }));
+        } else {
+            let why = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
+            skipped(&path, why);
+        }
+        Ok(None)
     }
 }
 
+impl Iterator for Walk {
+    type Item = Result<Found, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.find();
+        if found.is_err() {
+            self.entries = Vec::new().into_iter();
+            self.inner.clear();
+            self.folders.clear();
+        }
+        found.transpose()
+    }
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> Failure {
+    Failure::io(&format!("cannot read {}", shown(path)), error)
+}
+
 fn skipped(path: &Path, why: &str) {
-    let line = format!("waxseal: skipped {}, which is {why}", shown(path));
-    // If nobody listens, there is nothing to be done.
-    let _ = writeln!(io::stderr(), "{}", printable(&line));
+    input::tell(&printable(&format!("waxseal: skipped {}, which is {why}", shown(path))));
 }
 
 /// Refuses an output that would be found again as input. The output need not exist.

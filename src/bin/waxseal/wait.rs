@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::failure::Failure;
 
-/// Waits on this thread: one command does one thing at a time.
+/// Waits on the thread that asks. Several may: one of them drives what all wait for.
 #[derive(Debug)]
 pub(crate) struct Waiter(Option<Runtime>);
 
@@ -30,5 +30,41 @@ impl Drop for Waiter {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn several_threads_wait_at_once_even_for_each_other() {
+        let waiter = Waiter::new().unwrap();
+        let (first, for_second) = oneshot::channel();
+        let (second, for_first) = oneshot::channel();
+        let sum = std::thread::scope(|scope| {
+            let waiter = &waiter;
+            let one = scope.spawn(move || {
+                waiter.wait(async {
+                    tokio::spawn(async {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                        first.send(1).unwrap();
+                    });
+                    for_first.await.unwrap()
+                })
+            });
+            let two = waiter.wait(async {
+                let got = for_second.await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                second.send(got + 1).unwrap();
+                got
+            });
+            one.join().unwrap() + two
+        });
+        assert_eq!(sum, 3);
     }
 }
