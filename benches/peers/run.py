@@ -112,13 +112,7 @@ def all_peers(options):
         Peer("JavaScript", node, {"PEERS_NODE_DIR": str(PEERS / "node")}),
         Peer("age", [str(RUST / "age_peer")], only=chunks, messages="age"),
     ]
-    absent = {*options.without} | (set() if has_threads() else {"waxseal, 2 threads"})
-    return [peer for peer in peers if peer.name not in absent]
-
-
-def has_threads():
-    """Whether waxseal can use more than one thread for a message."""
-    return (ROOT / "src" / "parallel.rs").is_file()
+    return [peer for peer in peers if peer.name not in options.without]
 
 
 def install(options):
@@ -134,8 +128,6 @@ def install(options):
     command = ["cargo", "build", "--release", "--target-dir", str(PEERS / "cargo")]
     if "aws-esdk" in options.without:
         command.append("--no-default-features")
-    if has_threads():
-        command += ["--features", "threads"]
     print(" ".join(command), flush=True)
     subprocess.run(command, cwd=HERE, check=True)
 

@@ -60,10 +60,8 @@ impl Peer for Waxseal {
     fn copy(&mut self, cell: Cell, input: &Path, output: &Path) -> Result<()> {
         let (input, mut output) = (File::open(input)?, File::create(output)?);
         if cell.decrypts {
-            let reader = DecryptReader::open(input)?.unlock(&self.keyring);
-            #[cfg(feature = "threads")]
-            let reader = reader.threads(self.threads.unwrap_or(NonZeroUsize::MIN));
-            io::copy(&mut reader.now()?, &mut output)?;
+            let unlock = DecryptReader::open(input)?.unlock(&self.keyring);
+            io::copy(&mut unlock.threads(self.threads()).now()?, &mut output)?;
         } else {
             io::copy(&mut EncryptReader::new(self.encryptor(cell)?, input), &mut output)?;
         }
@@ -72,22 +70,21 @@ impl Peer for Waxseal {
 }
 
 impl Waxseal {
+    fn threads(&self) -> NonZeroUsize {
+        self.threads.unwrap_or(NonZeroUsize::MIN)
+    }
+
     fn encryptor(&self, cell: Cell) -> Result<Encryptor> {
         let builder = waxseal::encryptor(&self.keyring)
             .suite(suite(cell))
             .frame_len(cell.frame_len.try_into()?)?;
-        #[cfg(feature = "threads")]
-        let builder = builder.threads(self.threads.unwrap_or(NonZeroUsize::MIN));
-        Ok(builder.now()?)
+        Ok(builder.threads(self.threads()).now()?)
     }
 
     /// Gives the length of the plaintext.
     fn decrypt(&mut self) -> Result<usize> {
         let (locked, header_len) = Locked::read(&self.input, Policy::default())?;
-        let unlock = locked.unlock(&self.keyring);
-        #[cfg(feature = "threads")]
-        let unlock = unlock.threads(self.threads.unwrap_or(NonZeroUsize::MIN));
-        let mut decryptor = unlock.now()?;
+        let mut decryptor = locked.unlock(&self.keyring).threads(self.threads()).now()?;
         let (mut read, mut written) = (header_len, 0);
         loop {
             let progress = decryptor.update(&self.input[read..], &mut self.output[written..])?;
