@@ -78,6 +78,8 @@ BAR, GAP, GROUP_TITLE, GROUP_GAP = 13, 4, 22, 20
 PANEL = (WIDTH - 2 * MARGIN - LABEL_WIDTH - GUTTER) / 2
 GROUPS = [(False, 4 * KIB), (False, 64 * KIB), (False, MIB), (True, 4 * KIB), (True, MIB)]
 LOWEST, HIGHEST = 1e7, 3e10
+# The label of a faster limit stands left of its line, where there is room.
+LABEL_LEFT_FROM = 2.5e9
 
 
 def picture(results):
@@ -100,7 +102,7 @@ def picture(results):
             x = left(direction) + across(limit)
             marks.append(f'<line class="limit" x1="{x:.1f}" y1="{top - 4}" x2="{x:.1f}" y2="{bottom}"/>')
             what = f"{'SHA-384' if signed else 'AES-256-GCM'} alone: {short_speed(limit)}"
-            marks.append(text(x, top - 8, what, "limit-label", "middle" if signed else "end"))
+            marks.append(text(x, top - 8, what, "limit-label", "end" if limit > LABEL_LEFT_FROM else "start"))
         y = bottom + GROUP_GAP
     height = y + 22
     behind = [line for direction in ("encrypt", "decrypt") for line in axis(direction, y - GROUP_GAP + 6)]
@@ -154,7 +156,7 @@ def bar(figure, peer, x, y):
     return [
         f'<rect class="{css(peer)}" x="{x:.1f}" y="{y}" width="{median:.1f}" height="{BAR}" rx="2"/>',
         f'<rect class="{css(peer)}" {thin}/>',
-        text(x + best + 5, y + BAR - 2, value, "value ours" if peer.startswith(OURS) else "value"),
+        text(x + PANEL, y + BAR - 2, value, "value ours" if peer.startswith(OURS) else "value", "end"),
     ]
 
 
@@ -200,6 +202,7 @@ def style():
 def page(results):
     taken = results.all
     machine = taken["machine"]
+    measured = {figure["peer"] for figure in taken["speed"]}
     lines = [
         "# waxseal beside its peers",
         "",
@@ -213,6 +216,7 @@ def page(results):
         f"{machine['load_after']:.1f} after.",
         f"- Made with `{taken['command']} && python3 benches/peers/plot.py`, in the repository.",
         "- " + "; ".join(f"{what} {version}" for what, version in taken["versions"].items()) + ".",
+        *(f"- Not in this run: {name}." for peer, (name, *_) in PEERS.items() if peer not in measured),
         f"- Before measuring, {len(taken['checks'])} checks passed: each opens what waxseal wrote, and "
         "waxseal what each wrote, unsigned and signed.",
         "",
@@ -284,6 +288,7 @@ def verdict(results):
                             f"{factor:.2f} times as fast."
                         )
     lines = ["", "## Where waxseal loses", ""]
+    smaller = [line for peer in PEERS if (line := smaller_memory(results, peer))]
     if lost:
         lines += [f"Of {count} kinds of run, a peer's median is ahead of waxseal on one thread in:", "", *lost]
     else:
@@ -304,7 +309,20 @@ def verdict(results):
     elif far:
         what = "reach 0.90 of the bare primitives (signed: 0.85) throughout"
         lines += ["", f"On one thread, messages of 64 MiB and more {what}."]
-    return lines
+    return lines + (["", "Less memory than waxseal on one thread:", "", *smaller] if smaller else [])
+
+
+def smaller_memory(results, peer):
+    """Where a peer holds less than waxseal, in one line."""
+    pairs = [
+        (results.memory[(OURS, *key(figure)[1:])]["peak_bytes"], figure["peak_bytes"])
+        for figure in results.all["memory"]
+        if figure["peer"] == peer and not peer.startswith(OURS)
+    ]
+    less = [ours - theirs for ours, theirs in pairs if theirs < ours]
+    if not less:
+        return None
+    return f"- {PEERS[peer][0]}: by up to {rounded(max(less) / 1e6)} MB, in {len(less)} of {len(pairs)} kinds of run."
 
 
 def speed_table(results, length, signed):

@@ -1,6 +1,6 @@
 //! waxseal: `waxseal_peer THREADS` between the caller's buffers, `waxseal_peer at-once` to a new `Vec`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Peer for Waxseal {
         let cell = self.cell.ok_or("nothing is prepared")?;
         let at_once = self.threads.is_none();
         let (took, len) = time(|| match (at_once, cell.decrypts) {
-            (true, _) => self.at_once(cell),
+            (true, _) => Ok(self.at_once(cell)?.len()),
             (false, true) => self.decrypt(),
             (false, false) => encrypt(self.encryptor(cell)?, &self.input, &mut self.output),
         })?;
@@ -58,6 +58,10 @@ impl Peer for Waxseal {
     }
 
     fn copy(&mut self, cell: Cell, input: &Path, output: &Path) -> Result<()> {
+        if self.threads.is_none() {
+            self.input = fs::read(input)?;
+            return Ok(fs::write(output, self.at_once(cell)?)?);
+        }
         let (input, mut output) = (File::open(input)?, File::create(output)?);
         if cell.decrypts {
             let unlock = DecryptReader::open(input)?.unlock(&self.keyring);
@@ -98,13 +102,12 @@ impl Waxseal {
         Ok(written)
     }
 
-    /// Gives the length of the result.
-    fn at_once(&self, cell: Cell) -> Result<usize> {
+    fn at_once(&self, cell: Cell) -> Result<Vec<u8>> {
         if cell.decrypts {
-            return Ok(waxseal::decrypt(&self.input, &self.keyring).now()?.plaintext().len());
+            return Ok(waxseal::decrypt(&self.input, &self.keyring).now()?.into_plaintext());
         }
         let encrypt = waxseal::encrypt(&self.input, &self.keyring).suite(suite(cell));
-        Ok(encrypt.frame_len(cell.frame_len.try_into()?)?.now()?.len())
+        Ok(encrypt.frame_len(cell.frame_len.try_into()?)?.now()?.into_bytes())
     }
 }
 
