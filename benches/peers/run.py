@@ -156,11 +156,15 @@ def check(peers, folder):
 
 
 def cells(options):
-    for length in LENS[: 2 if options.quick else None]:
+    for length in lens(options):
         for frame_len in FRAME_LENS[: 1 if length == KIB else None]:
             for signed in (False, True):
                 for direction in ("encrypt", "decrypt"):
                     yield {"direction": direction, "signed": signed, "frame_len": frame_len, "len": length}
+
+
+def lens(options):
+    return [length for length in LENS if length <= (1 if options.quick else options.longest) * MIB]
 
 
 def measure(peers, options):
@@ -209,7 +213,8 @@ def measure_memory(peers, options, folder):
     """The peak of a process that does nothing but to read a file, encrypt or decrypt it, and drop the result."""
     plaintext, message = folder / "plaintext", folder / "message"
     figures = []
-    for length in [KIB, MIB] if options.quick else [KIB, 64 * MIB, LARGE]:
+    # Of what is shorter a process holds little beside itself.
+    for length in lens(options) if options.quick else [length for length in lens(options) if length != MIB]:
         plaintext.write_bytes(pattern(length))
         for frame_len in FRAME_LENS[: 1 if length == KIB else None]:
             for peer in peers:
@@ -287,6 +292,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small messages once, to see that all of it works")
     parser.add_argument("--seconds", type=float, default=360, help="about how long to measure speed (default: 360)")
+    parser.add_argument("--longest", type=int, default=256, metavar="MIB", help="no longer messages (default: 256)")
     parser.add_argument("--without", action="append", default=[], metavar="PEER", help="leave this one out (aws-esdk)")
     parser.add_argument("--install", action="store_true", help="only install")
     options = parser.parse_args()
