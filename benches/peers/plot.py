@@ -219,6 +219,7 @@ def page(results):
         *(f"- Not in this run: {name}." for peer, (name, *_) in PEERS.items() if peer not in measured),
         f"- Before measuring, {len(taken['checks'])} checks passed: each opens what waxseal wrote, and "
         "waxseal what each wrote, unsigned and signed.",
+        *([BUSY] if machine["load_before"] > machine["cores"] else []),
         "",
         *HOW,
         *verdict(results),
@@ -230,6 +231,11 @@ def page(results):
     lines += ["", *small_table(results), "", *memory_table(results), "", *NOT_COMPARABLE]
     return "\n".join(lines) + "\n"
 
+
+BUSY = (
+    "- **The machine was busy with other work, so that these figures show only that all of it runs**: take them on an "
+    "idle one."
+)
 
 HOW = """## How it was measured
 
