@@ -197,7 +197,7 @@ async fn check_ranges<'a, F: Fn() -> Open<'a>>(
             opened().await.map_err(|_| "opens only once")?.unauthenticated_range(range, stored_len);
         let mut opener = match opener {
             Ok(opener) => opener,
-            Err(Error::Object(ObjectError::Range { .. })) if first >= len => continue,
+            Err(Error::ApiMisuse(ApiMisuse::Range { .. })) if first >= len => continue,
             Err(error) => return Err(format!("{range}: {error}")),
         };
         let index = |at: u64| usize::try_from(at).expect("an index");
