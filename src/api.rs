@@ -13,6 +13,7 @@ use crate::encrypt::EncryptSettings;
 use crate::error::{Error, ValueError};
 use crate::keyring::now;
 use crate::materials::{BoxFuture, LocalMaterialsManager, MaterialsManager};
+use crate::message::footer::MAX_FOOTER_LEN;
 use crate::message::{FrameLayout, Header, to_u64};
 use crate::policy::{Policy, SignedStreaming};
 use crate::secret::wipe;
@@ -513,6 +514,3 @@ impl std::io::Write for Counter {
         Ok(())
     }
 }
-
-/// Length, and the longest DER signature of P-384: two integers of 49 bytes with their headers.
-const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);

@@ -17,6 +17,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("policy", 3),
     ("message", 4),
     ("materials", 5),
+    ("byte_range", 5),
     ("keyring", 6),
     ("caching", 7),
     ("testing", 7),
@@ -27,6 +28,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("decrypt", 9),
     ("unlock", 10),
     ("api", 11),
+    ("range", 11),
     ("io", 12),
     ("s3", 13),
     ("fuzzing", 14),
@@ -60,7 +62,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("tracing::", &["events"]),
     ("futures_util", &["caching", "s3"]),
     ("std::thread", &["bin"]),
-    ("std::fs", &["s3", "bin"]),
+    ("std::fs", &["io", "s3", "bin"]),
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! Readers and writers: thin shells of the engine.
 
+pub(crate) mod at;
+mod frame_cache;
 pub(crate) mod std;
 #[cfg(feature = "tokio")]
 pub(crate) mod tokio;
@@ -255,9 +257,9 @@ pub struct Unused(Input);
 impl<R, S: Shell<R>> FromDecryptor for Source<R, S> {
     type Output = S;
 
-    fn from_decryptor(self, decryptor: Decryptor) -> S {
+    fn from_decryptor(self, decryptor: Decryptor) -> Result<S, Error> {
         let Self { inner, input, shell: _ } = self;
-        S::assemble(inner, decryptor, Unused(input))
+        Ok(S::assemble(inner, decryptor, Unused(input)))
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) fn read_footer(bytes: &[u8]) -> Result<&[u8], usize> {
 }
 
 const LEN_LEN: usize = 2;
+/// Length, and the longest DER signature of P-384: two integers of 49 bytes with their headers.
+pub(crate) const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);
 
 #[cfg(test)]
 #[expect(clippy::indexing_slicing, reason = "a test may panic")]
