@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use waxseal::{
-    AesKey, CommitmentPolicy, DecryptReader, EcPrivateKey, EcPublicKey, EncryptionContext, Error,
-    LocalKeyring, LocalMultiKeyring, Locked, Malformed, Policy, RawAesKeyring, RawEcdhKeyring,
-    RawRsaKeyring, RsaPadding, RsaPrivateKey, Stage,
+    AesKey, CommitmentPolicy, ContentType, DecryptAt, DecryptReader, EcPrivateKey, EcPublicKey,
+    EncryptionContext, Error, LocalKeyring, LocalMultiKeyring, Locked, Malformed, Policy,
+    PolicyError, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey, Stage,
 };
 
 mod vector_keyrings;
@@ -133,7 +133,28 @@ fn run(folder: &Path) -> Counts {
         let parent = case.derived_from.as_deref().and_then(|id| by_id.get(id));
         let parent =
             parent.map(|parent| (*parent, read(parent.plaintext.as_ref().expect("parent"))));
-        for (way, decrypt) in WAYS {
+        let mut ways = WAYS.to_vec();
+        // What cannot be read at random must be refused as that; what is wrong may be found before.
+        match random_access(&message) {
+            RandomAccess::Whole if is_seen_at_random(case) => ways.push(("at random", at_random)),
+            RandomAccess::Whole => {
+                // Only the signature is wrong, which nobody verifies here: the rest is as it was.
+                let (released, result) = at_random(&message, &*keyring, &policy, &context);
+                let whole = parent.as_ref().is_some_and(|(_, plaintext)| *plaintext == released);
+                if !(whole && result.is_ok()) && !matches!(result, Err(Error::InvalidMessage(_))) {
+                    failures.push(format!("{} (at random): {result:?}", case.id));
+                }
+            }
+            RandomAccess::Unframed => {
+                let (_, result) = at_random(&message, &*keyring, &policy, &context);
+                let refused =
+                    matches!(result, Err(Error::Policy(PolicyError::RangeOfUnframedMessage)));
+                if result.is_ok() || (case.expected.result == "success" && !refused) {
+                    failures.push(format!("{} (at random): {result:?}", case.id));
+                }
+            }
+        }
+        for (way, decrypt) in ways {
             let (released, result) = decrypt(&message, &*keyring, &policy, &context);
             let verdict = match case.expected.result.as_str() {
                 "success" => check_opened(case, &released, result),
@@ -372,6 +393,52 @@ fn tokio_reader(
         let mut reader = locked.unlock(keyring).require(context).await?;
         reader.read_to_end(&mut released).await.map(drop).map_err(Error::from_io)
     });
+    (released, result)
+}
+
+/// What reading at random can tell about a message, by its header.
+enum RandomAccess {
+    Whole,
+    Unframed,
+}
+
+fn random_access(message: &[u8]) -> RandomAccess {
+    match waxseal::inspect(message) {
+        Ok(header) if header.parsed().content_type() == ContentType::Unframed => {
+            RandomAccess::Unframed
+        }
+        _ => RandomAccess::Whole,
+    }
+}
+
+/// Whether what is wrong with a message shows without its signature: then it must be refused here, too.
+fn is_seen_at_random(case: &Case) -> bool {
+    let kinds = case.expected.kind.as_deref().unwrap_or_default();
+    !kinds.iter().all(|kind| matches!(kind.as_str(), "signature" | "footer")) || kinds.is_empty()
+}
+
+/// All of it, from places in an order that no stream has. Where the message signs, that is given up.
+fn at_random(
+    message: &[u8],
+    keyring: &dyn LocalKeyring,
+    policy: &Policy,
+    context: &EncryptionContext,
+) -> (Vec<u8>, Result<(), Error>) {
+    let mut released = Vec::new();
+    let result = (|| {
+        let locked = DecryptAt::open_with(message, policy.clone())?.without_verifying_signature();
+        let plaintext = locked.unlock(keyring).require(context).now()?;
+        let len = usize::try_from(plaintext.len()).expect("vectors are short");
+        let mut whole = vec![0; len];
+        let starts: Vec<usize> = (0..len).step_by(37).collect();
+        for start in starts.iter().rev().copied() {
+            let end = (start + 37).min(len);
+            let offset = u64::try_from(start).expect("it is short");
+            plaintext.read_exact_at(&mut whole[start..end], offset)?;
+        }
+        released = whole;
+        Ok(())
+    })();
     (released, result)
 }
 
