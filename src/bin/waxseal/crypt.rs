@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::input::Input;
 use crate::key::{self, Keys, Use};
 use crate::output::{Output, Target};
+use crate::range;
 use crate::tree;
 
 pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
@@ -66,7 +67,9 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
         limits,
         files,
         suffix,
+        ..
     } = args;
+    let range = range::check(args)?;
     let (context, names) = context::to_require(context, context_file.as_deref())?;
     let mut policy = policy(limits);
     if let Some(limit) = *max_frame_length {
@@ -74,6 +77,9 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
     }
     let keys = key::load(keys, Use::Decrypt, caching.as_deref())?;
     let read = read_files(&keys, context_file);
+    if let Some(range) = range {
+        return range::decrypt(args, range, &policy, &(context, names), &keys, &read);
+    }
     tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target| {
         target.check_apart(&input, &read)?;
         target.check_new()?;
@@ -139,7 +145,7 @@ impl Spool {
 }
 
 /// Moves everything through to the output.
-fn pump(reader: impl Read, name: &str, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn pump(reader: impl Read, name: &str, output: &mut Output) -> Result<(), Failure> {
     copy(reader, &mut *output).map_err(|side| match side {
         Side::Read(error) => Failure::reading(name, Error::from_io(error)),
         Side::Write(error) => output.failed(&error),

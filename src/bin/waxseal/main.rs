@@ -12,6 +12,7 @@ mod keygen;
 mod manual;
 mod output;
 mod parameters;
+mod range;
 #[cfg(feature = "s3")]
 mod s3;
 mod tree;
