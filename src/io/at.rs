@@ -50,6 +50,7 @@ use crate::unlock::{FromDecryptor, HeaderReader, Locked, Unlock};
 /// assert_eq!(plaintext.read_range(1..4)?, b"ell");
 /// # Ok::<(), waxseal::Error>(())
 /// ```
+#[expect(clippy::len_without_is_empty, reason = "nobody would ask")]
 pub trait ReadAt {
     /// Reads into `buffer` what begins at this offset, in bytes; gives how many bytes it read. None means that there
     /// are no more, and [`io::ErrorKind::Interrupted`] that it may be tried again.
@@ -62,7 +63,6 @@ pub trait ReadAt {
     ///
     /// # Errors
     /// Whatever fails.
-    #[expect(clippy::len_without_is_empty, reason = "nobody would ask")]
     fn len(&self) -> io::Result<u64>;
 }
 

@@ -150,7 +150,8 @@ impl Stored<'_> {
         while let Some(piece) = pieces.next().await {
             let opened = piece.and_then(|(ciphertext, plan)| {
                 let len = usize::try_from(plan.plaintext_len()).unwrap_or(usize::MAX);
-                let (to, after) = std::mem::take(&mut room).split_at_mut(len.min(room.len()));
+                let left = std::mem::take(&mut room);
+                let (to, after) = left.split_at_mut(len.min(left.len()));
                 room = after;
                 opener.open(&plan, &ciphertext, to)
             });
