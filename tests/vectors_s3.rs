@@ -18,7 +18,7 @@ use waxseal::s3::{
 use waxseal::testing::{FakeKms, KeySpec, NewKey};
 use waxseal::{
     AesKey, ApiMisuse, CommitmentPolicy, DataKey, EncryptionContext, Error, KeyringError,
-    ObjectError, PolicyError, RsaPrivateKey, Stage,
+    PolicyError, RsaPrivateKey, Stage,
 };
 
 #[tokio::test]

@@ -146,7 +146,7 @@ read_at_behind!(&R, Arc<R>, Box<R>);
 /// let message = waxseal::encrypt(b"0123456789", &keyring).suite(suite).now()?;
 ///
 /// // A `File` in place of the bytes is as good.
-/// let plaintext = DecryptAt::open(message.as_bytes())?.unlock(&keyring).now()?;
+/// let plaintext = DecryptAt::open(&message[..])?.unlock(&keyring).now()?;
 /// assert_eq!(plaintext.len(), 10);
 /// assert_eq!(plaintext.read_range(7..10)?, b"789");
 /// let mut buffer = [0; 8];
@@ -353,11 +353,11 @@ impl Buffers {
 ///
 /// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
 /// let message = waxseal::encrypt(b"0123456789", &keyring).now()?; // signed, as by default
-/// let refused = DecryptAt::open(message.as_bytes())?.unlock(&keyring).now();
+/// let refused = DecryptAt::open(&message[..])?.unlock(&keyring).now();
 /// assert!(matches!(refused, Err(Error::Policy(PolicyError::RangeOfSignedMessage))));
 ///
 /// // Whoever can decrypt it could have written what this gives.
-/// let locked = DecryptAt::open(message.as_bytes())?.without_verifying_signature();
+/// let locked = DecryptAt::open(&message[..])?.without_verifying_signature();
 /// assert_eq!(locked.unlock(&keyring).now()?.read_range(3..5)?, b"34");
 /// # Ok::<(), Error>(())
 /// ```
@@ -425,7 +425,7 @@ impl<R: ReadAt> FromDecryptor for AtSource<R> {
 /// let keyring = RawAesKeyring::new("my-app", "key-2026", AesKey::generate_256()?)?;
 /// let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
 /// let message = waxseal::encrypt(b"0123456789", &keyring).suite(suite).now()?;
-/// let plaintext = DecryptAt::open(message.as_bytes())?.unlock(&keyring).now()?;
+/// let plaintext = DecryptAt::open(&message[..])?.unlock(&keyring).now()?;
 /// let mut reader = plaintext.reader();
 /// reader.seek(SeekFrom::End(-3))?;
 /// let mut end = String::new();

@@ -148,6 +148,7 @@ impl From<Error> for Failure {
                     Malformed::Truncated { .. } => {
                         "get the whole message again; this one was cut off"
                     }
+                    Malformed::NoFinalFrame { .. } => "get the message again, whole and alone",
                     Malformed::TrailingBytes => {
                         "get the message alone; something was appended to this one"
                     }
