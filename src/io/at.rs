@@ -174,7 +174,8 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Buffers {
     sealed: Vec<u8>,
-    /// A frame of which only a part is wanted. Zeros between reads.
+    /// For a frame of which only a part is wanted. Between reads it may hold one that the cache had to let go, which the
+    /// next one overwrites; without a cache it holds zeros.
     partial: SecretBuffer,
 }
 
@@ -207,7 +208,7 @@ impl<R: ReadAt> DecryptAt<R> {
     }
 
     /// Up to so many bytes of frames that were opened are kept for the next reads, at most; they are wiped when they have
-    /// to go. 0 keeps none. Default: 1 MiB. A frame longer than that is opened again for each read of a part of it.
+    /// to go, but one, which the next overwrites. 0 keeps none. Default: 1 MiB. A frame longer than that is opened again for each read of a part of it.
     #[must_use]
     pub fn cache_len(mut self, bytes: usize) -> Self {
         self.kept = Mutex::new(Kept { cache: FrameCache::new(bytes), buffers: None });
@@ -303,7 +304,6 @@ impl<R: ReadAt> DecryptAt<R> {
         };
         let opened = self.ranges.open_with(&plan, sealed, out, partial, keep);
         if opened.is_ok() && buffers.len() <= MAX_BUFFERS_LEN {
-            // A frame that could not be kept was wiped when it was handed over.
             self.lock().buffers = Some(buffers);
         }
         opened
@@ -508,7 +508,7 @@ const DEFAULT_CACHE_LEN: usize = 1 << 20;
 const BLOCK_LEN: u64 = 1 << 20;
 /// The first memory for what is read; it grows with what came.
 const MIN_READ_LEN: usize = 1 << 20;
-/// Longer memory is not held between reads.
-const MAX_BUFFERS_LEN: usize = 2 << 20;
+/// Longer memory is not held between reads: a block, and a frame of 1 MiB.
+const MAX_BUFFERS_LEN: usize = (2 << 20) + (64 << 10);
 /// Most headers, and not much more.
 const HEADER_PIECE_LEN: usize = 4096;
