@@ -29,7 +29,7 @@ fi
 for target in "${targets[@]}"; do
     mkdir -p "fuzz/corpus/$target"
     case $target in
-        header | decrypt) find tests/vectors/messages -size -8k -exec cp -t "fuzz/corpus/$target" {} + ;;
+        header | decrypt | range) find tests/vectors/messages -size -8k -exec cp -t "fuzz/corpus/$target" {} + ;;
     esac
 done
 

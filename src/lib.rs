@@ -24,8 +24,9 @@
 //! | a value that serde knows | [`encrypt_value`], [`decrypt_value`] |
 //! | a file or socket | [`EncryptWriter`], [`EncryptReader`], [`DecryptReader`] |
 //! | the same with tokio | module `tokio` (feature `tokio`) |
-//! | other input and output | [`Encryptor`], [`HeaderReader`], [`Decryptor`] |
-//! | parallel frames, random access | [`FrameSealer`], [`FrameOpener`], [`FrameLayout`] |
+//! | a file of which you need parts, in any order | [`DecryptAt`] |
+//! | other input and output | [`Encryptor`], [`HeaderReader`], [`Decryptor`], [`RangeOpener`] |
+//! | frames, one by one | [`FrameSealer`], [`FrameOpener`], [`FrameLayout`] |
 //! | a message and no key | [`inspect`], [`inspect_reader`] |
 //!
 //! Keys come from a keyring: [`RawAesKeyring`], [`RawRsaKeyring`], [`RawEcdhKeyring`], several of them
@@ -51,6 +52,7 @@
 //! No event holds a secret, plaintext, or the value of a context pair.
 
 mod api;
+mod byte_range;
 mod caching;
 mod clock;
 mod context;
@@ -71,6 +73,7 @@ mod message;
 mod output;
 mod parallel;
 mod policy;
+mod range;
 #[cfg(feature = "s3-format")]
 pub mod s3;
 mod secret;
@@ -85,6 +88,7 @@ pub use api::{
     EncryptIntoBuffer, Encrypted, EncryptedIntoBuffer, UnverifiedHeader, decrypt, decrypt_value,
     encrypt, encrypt_value, inspect,
 };
+pub use byte_range::{ByteRange, ByteSpan};
 pub use caching::{CacheStats, CachingManager, MaterialsCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use context::EncryptionContext;
@@ -98,6 +102,9 @@ pub use error::{
     PolicyError, Stage, UnwrapFailure, ValueError,
 };
 pub use frames::{FrameOpener, FrameSealer};
+#[doc(hidden)]
+pub use io::at::AtSource;
+pub use io::at::{DecryptAt, LockedAt, PlaintextReader, ReadAt};
 pub use io::std::{DecryptReader, EncryptReader, EncryptWriter, LockedReader, inspect_reader};
 #[doc(hidden)]
 pub use io::{Shell, Source, Unused};
@@ -113,6 +120,7 @@ pub use materials::{
 };
 pub use message::{ContentType, EncryptedDataKey, FrameKind, FrameLayout, FrameSpan, Header};
 pub use policy::{CommitmentPolicy, Policy, SignedStreaming, UnknownCommitmentPolicy};
+pub use range::{FinalFrame, RangeOpener, RangePlan};
 pub use secret::{DataKey, SecretText};
 pub use suite::{AlgorithmSuite, MessageVersion, UnknownSuite};
 #[doc(hidden)]

@@ -178,13 +178,32 @@ impl SecretBuffer {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
+
+    /// Room for `len` bytes, where all that was there before may be overwritten.
+    pub(crate) fn prepare(&mut self, len: usize) -> &mut [u8] {
+        if len > self.0.capacity() {
+            *self = Self(vec![0; len]);
+        }
+        self.0.resize(len, 0);
+        &mut self.0
+    }
+
+    /// Zeros the bytes, also those that were cleared, and keeps their memory.
+    pub(crate) fn wipe(&mut self) {
+        self.0.resize(self.0.capacity(), 0);
+        wipe(&mut self.0);
+    }
+
+    /// How many bytes it has memory for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
 }
 
 impl Drop for SecretBuffer {
     fn drop(&mut self) {
         // All of it: what was cleared may be longer than what is there now.
-        self.0.resize(self.0.capacity(), 0);
-        wipe(&mut self.0);
+        self.wipe();
     }
 }
 

@@ -360,7 +360,7 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     pub(crate) async fn run(self) -> Result<T::Output, Error> {
         let Self { locked, keys, required, threads, then } = self;
         let decryptor = locked.unlock_with(keys, required).await?;
-        Ok(then.from_decryptor(decryptor.threads(threads)))
+        then.from_decryptor(decryptor.threads(threads))
     }
 }
 
@@ -382,7 +382,7 @@ where
 pub trait FromDecryptor {
     type Output;
     #[expect(clippy::wrong_self_convention, reason = "it consumes the place where it goes")]
-    fn from_decryptor(self, decryptor: Decryptor) -> Self::Output;
+    fn from_decryptor(self, decryptor: Decryptor) -> Result<Self::Output, Error>;
 }
 
 /// The decryptor stays as it is.
@@ -393,7 +393,7 @@ pub struct JustDecrypt;
 impl FromDecryptor for JustDecrypt {
     type Output = Decryptor;
 
-    fn from_decryptor(self, decryptor: Decryptor) -> Decryptor {
-        decryptor
+    fn from_decryptor(self, decryptor: Decryptor) -> Result<Decryptor, Error> {
+        Ok(decryptor)
     }
 }

@@ -17,6 +17,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("policy", 3),
     ("message", 4),
     ("materials", 5),
+    ("byte_range", 5),
     ("keyring", 6),
     ("caching", 7),
     ("testing", 7),
@@ -28,6 +29,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("decrypt", 9),
     ("unlock", 10),
     ("api", 11),
+    ("range", 11),
     ("io", 12),
     ("s3", 13),
     ("fuzzing", 14),
@@ -61,7 +63,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("tracing::", &["events"]),
     ("futures_util", &["caching", "s3"]),
     ("std::thread", &["parallel", "bin"]),
-    ("std::fs", &["s3", "bin"]),
+    ("std::fs", &["io", "s3", "bin"]),
 ];
 
 #[test]

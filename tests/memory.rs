@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use peak_alloc::PeakAlloc;
 use waxseal::{
-    AesKey, AlgorithmSuite, DecryptReader, EncryptReader, Encryptor, Error, HeaderReader,
-    Malformed, Policy, PolicyError, RawAesKeyring, encryptor,
+    AesKey, AlgorithmSuite, DecryptAt, DecryptReader, EncryptReader, Encryptor, Error, FrameKind,
+    FrameSealer, HeaderReader, Malformed, Policy, PolicyError, RawAesKeyring, ReadAt, SealFrames,
+    encryptor,
 };
 
 #[global_allocator]
@@ -178,6 +179,108 @@ fn a_claimed_frame_length_allocates_nothing() {
     assert!(is_truncation(&error), "{error:?}");
     let peak = heap.peak();
     assert!(peak < 8 * MIB, "{peak}");
+}
+
+/// A message that is made where it is read: the same frame sealed again each time, as it was the first time.
+struct Made {
+    header: Vec<u8>,
+    sealer: FrameSealer,
+    len: u64,
+    frame_len: u64,
+    /// The frame that was made last, with its number.
+    last: Mutex<(u64, Vec<u8>)>,
+}
+
+impl Made {
+    fn new(frame_len: u32, frames: u64) -> Self {
+        let parts = start(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, frame_len).into_frames();
+        let SealFrames { header, sealer, .. } = parts.unwrap();
+        let frame_len = u64::from(frame_len);
+        let header_len = u64::try_from(header.len()).unwrap();
+        let len = header_len + frames * (frame_len + 32) + 8;
+        Self { header, sealer, len, frame_len, last: Mutex::new((u64::MAX, Vec::new())) }
+    }
+}
+
+impl ReadAt for Made {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let header_len = u64::try_from(self.header.len()).unwrap();
+        let Some(at) = offset.checked_sub(header_len) else {
+            return self.header.read_at(buffer, offset);
+        };
+        let sealed_len = self.frame_len + 32;
+        let count = (self.len - header_len - 8) / sealed_len;
+        let index = (at / sealed_len).min(count - 1);
+        let mut last = self.last.lock().unwrap();
+        if last.0 != index {
+            let kind = if index + 1 == count { FrameKind::Final } else { FrameKind::Regular };
+            let mut plaintext = vec![0; usize::try_from(self.frame_len).unwrap()];
+            Pattern::fill(index * self.frame_len, &mut plaintext);
+            let mut sealed = vec![0; self.sealer.sealed_len(kind, plaintext.len())];
+            let number = u32::try_from(index + 1).unwrap();
+            self.sealer.seal(number, kind, &plaintext, &mut sealed).unwrap();
+            *last = (index, sealed);
+        }
+        last.1.read_at(buffer, at - index * sealed_len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+}
+
+#[test]
+fn reads_at_random_places_of_a_long_message_hold_little() {
+    let mut heap = Heap::turn();
+    for (frame_len, frames) in [(4096, 65_536_u64), (1 << 16, 4096)] {
+        let made = Made::new(frame_len, frames);
+        heap.start();
+        let opened = DecryptAt::open(&made).unwrap().unlock(&keyring()).now().unwrap();
+        let len = opened.len();
+        assert_eq!(len, 256 << 20);
+        let (mut out, mut expected) = (vec![0; 300_000], vec![0; 300_000]);
+        let mut state = 1_u64;
+        for read in 0..400_u64 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            let at = (state >> 20) % (len - 300_000);
+            let size = if read.is_multiple_of(40) { 300_000 } else { 1024 };
+            opened.read_exact_at(&mut out[..size], at).unwrap();
+            Pattern::fill(at, &mut expected[..size]);
+            assert!(out[..size] == expected[..size], "wrong plaintext after byte {at}");
+        }
+        let peak = heap.peak();
+        println!("frames of {frame_len}, at random: {} KiB of heap", peak >> 10);
+        assert!(peak < 4 * MIB, "{peak}");
+    }
+}
+
+/// A message that is said to be as long as its frames are, and is not.
+#[test]
+fn reading_at_random_allocates_nothing_for_a_claim() {
+    struct Claims(Vec<u8>, u64);
+
+    impl ReadAt for Claims {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.0.read_at(buffer, offset)
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.1)
+        }
+    }
+
+    let mut heap = Heap::turn();
+    let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+    let header = start(suite, u32::MAX).into_frames().unwrap().header;
+    let header_len = u64::try_from(header.len()).unwrap();
+    for claim in [header_len + 40, 1 << 20, 1 << 31, u64::from(u32::MAX), 1 << 40] {
+        heap.start();
+        let locked = DecryptAt::open(Claims(header.clone(), claim)).unwrap();
+        let Err(error) = locked.unlock(&keyring()).now() else { panic!("{claim} opened") };
+        assert!(matches!(error, Error::InvalidMessage(_)), "{claim}: {error:?}");
+        let peak = heap.peak();
+        assert!(peak < 2 * MIB, "{claim}: {peak}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use waxseal::s3::{
 use waxseal::testing::{FakeKms, KeySpec, NewKey};
 use waxseal::{
     AesKey, ApiMisuse, CommitmentPolicy, DataKey, EncryptionContext, Error, KeyringError,
-    ObjectError, PolicyError, RsaPrivateKey, Stage,
+    PolicyError, RsaPrivateKey, Stage,
 };
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn check_ranges<'a, F: Fn() -> Open<'a>>(
             opened().await.map_err(|_| "opens only once")?.unauthenticated_range(range, stored_len);
         let mut opener = match opener {
             Ok(opener) => opener,
-            Err(Error::Object(ObjectError::Range { .. })) if first >= len => continue,
+            Err(Error::ApiMisuse(ApiMisuse::Range { .. })) if first >= len => continue,
             Err(error) => return Err(format!("{range}: {error}")),
         };
         let index = |at: u64| usize::try_from(at).expect("an index");

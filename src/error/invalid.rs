@@ -75,6 +75,14 @@ pub enum Malformed {
     /// There is no encrypted data key.
     #[error("there is no encrypted data key")]
     NoEncryptedDataKeys,
+    /// A message of this length ends in a final frame that begins at a certain place, and there is none.
+    #[error(
+        "there is no final frame where one of {message_len} bytes has it: it was cut, extended or changed"
+    )]
+    NoFinalFrame {
+        /// Length of the message in bytes.
+        message_len: u64,
+    },
     /// The suite signs but the context has no public key.
     #[error("the suite signs but the encryption context has no `aws-crypto-public-key`")]
     PublicKeyMissing,

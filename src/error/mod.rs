@@ -228,6 +228,14 @@ pub enum ApiMisuse {
     /// Used again after it failed.
     #[error("used again after it failed")]
     Poisoned,
+    /// A range that the plaintext does not have; HTTP servers answer these with status 416.
+    #[error("the range {range} is not satisfiable: the plaintext has {len} bytes")]
+    Range {
+        /// What was asked for.
+        range: String,
+        /// Length of the plaintext in bytes.
+        len: u64,
+    },
     /// The caller gave a context key that starts with `aws-crypto-`.
     #[error("the encryption context key `{}` is reserved: keys may not start with `aws-crypto-`", .key.escape_debug())]
     ReservedContextKey {

@@ -82,14 +82,6 @@ pub enum ObjectError {
         /// Why not.
         why: &'static str,
     },
-    /// A range that is not satisfiable: S3 answers these with status 416.
-    #[error("the range {range} is not satisfiable: the object has {len} bytes of plaintext")]
-    Range {
-        /// What was asked for.
-        range: String,
-        /// Length of the plaintext in bytes.
-        len: u64,
-    },
 }
 
 fn movable_part(movable: usize) -> String {

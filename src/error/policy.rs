@@ -113,15 +113,13 @@ pub enum PolicyError {
         keyring: String,
     },
     /// A range was asked for of a message that is signed.
-    #[cfg(feature = "s3-format")]
     #[error(
-        "the message is signed, and only its end says who wrote it, so that no range is read; ask for the whole \
-         object, or write it with a suite that does not sign"
+        "the message is signed, and only all of it tells who wrote it, so that no range is read; read all of it, write \
+         it with a suite that does not sign, or give the signature up: `without_verifying_signature`"
     )]
     RangeOfSignedMessage,
     /// A range was asked for of a message that has no frames.
-    #[cfg(feature = "s3-format")]
-    #[error("the message has no frames, so that no range is read; ask for the whole object")]
+    #[error("the message has no frames, so that no range is read; read all of it")]
     RangeOfUnframedMessage,
     /// The message is signed, and signed messages may not be streamed.
     #[error(

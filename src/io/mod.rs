@@ -1,9 +1,11 @@
 //! Readers and writers: thin shells of the engine.
 
 mod ahead;
+pub(crate) mod at;
 mod block;
 #[cfg(feature = "tokio")]
 mod engine;
+mod frame_cache;
 pub(crate) mod std;
 #[cfg(feature = "tokio")]
 pub(crate) mod tokio;
@@ -395,9 +397,9 @@ pub struct Unused(Block);
 impl<R, S: Shell<R>> FromDecryptor for Source<R, S> {
     type Output = S;
 
-    fn from_decryptor(self, decryptor: Decryptor) -> S {
+    fn from_decryptor(self, decryptor: Decryptor) -> Result<S, Error> {
         let Self { inner, input, shell: _ } = self;
-        S::assemble(inner, decryptor, Unused(input))
+        Ok(S::assemble(inner, decryptor, Unused(input)))
     }
 }
 

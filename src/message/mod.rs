@@ -7,6 +7,7 @@
 
 pub(crate) mod body;
 pub(crate) mod footer;
+pub(crate) mod geometry;
 pub(crate) mod header;
 pub(crate) mod layout;
 

@@ -13,6 +13,7 @@ mod policy;
 mod prepare;
 mod suite;
 
+pub use crate::byte_range::{ByteRange, ByteSpan};
 #[cfg(feature = "s3")]
 pub use client::{
     Audit, AuditedObjects, Client, CreateMultipartUpload, Download, Downloaded, GetObject,
@@ -21,8 +22,8 @@ pub use client::{
     Rewrapped, Upload, Wrapping,
 };
 pub use content::{
-    BufferedOpener, ByteRange, ByteSpan, PartSealer, PartTicket, SealedPart, Sealer,
-    UnauthenticatedOpener, UnauthenticatedRangeOpener,
+    BufferedOpener, PartSealer, PartTicket, SealedPart, Sealer, UnauthenticatedOpener,
+    UnauthenticatedRangeOpener,
 };
 pub use description::MaterialDescription;
 #[cfg(feature = "s3")]

@@ -2,11 +2,12 @@
 
 use std::future::IntoFuture;
 
+use crate::byte_range::ByteRange;
 use crate::context::EncryptionContext;
 use crate::error::Error;
 use crate::materials::BoxFuture;
 use crate::s3::content::{
-    BufferedOpener, ByteRange, ContentKey, UnauthenticatedOpener, UnauthenticatedRangeOpener,
+    BufferedOpener, ContentKey, UnauthenticatedOpener, UnauthenticatedRangeOpener,
 };
 use crate::s3::keyring::{S3Keyring, unwrap_data_key};
 use crate::s3::metadata::ContentMetadata;
@@ -117,7 +118,7 @@ impl Opened {
     /// `stored_len` is the length of the whole body in bytes.
     ///
     /// # Errors
-    /// [`ObjectError::Range`](crate::ObjectError::Range) if the range is not satisfiable, [`Error::Policy`] for CBC.
+    /// [`ApiMisuse::Range`](crate::ApiMisuse::Range) if the range is not satisfiable, [`Error::Policy`] for CBC.
     pub fn unauthenticated_range(
         self,
         range: ByteRange,

@@ -3,8 +3,7 @@
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use waxseal::s3::{Client, Format, S3Failure};
 use waxseal::{
-    AesKey, AlgorithmSuite, ApiMisuse, Error, FrameKind, ObjectError, PolicyError, RawAesKeyring,
-    Stage,
+    AesKey, AlgorithmSuite, ApiMisuse, Error, FrameKind, PolicyError, RawAesKeyring, Stage,
 };
 
 use super::client::{bytes, get};
@@ -232,7 +231,7 @@ async fn same_as_s3(world: &World, s3: &Client, len: usize) {
                 let expected = plain.body.collect().await.unwrap().to_vec();
                 assert_eq!(read(got).await, expected, "{wanted} of {len}");
             }
-            (Err(plain), Err(Error::Object(ObjectError::Range { len: stated, .. }))) => {
+            (Err(plain), Err(Error::ApiMisuse(ApiMisuse::Range { len: stated, .. }))) => {
                 let status = plain.raw_response().map(|answer| answer.status().as_u16());
                 assert_eq!((status, stated), (Some(416), u64::try_from(len).unwrap()), "{wanted}");
             }

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use waxseal::s3::Client;
-use waxseal::{ApiMisuse, Error, ObjectError};
+use waxseal::{ApiMisuse, Error};
 
 use super::client::{bytes, get, put};
 use super::keys::{aes, client};
@@ -80,7 +80,7 @@ async fn same(sdk: &aws_sdk_s3::Client, s3: &Client, range: &str) {
         Err(_) => {
             assert_eq!(refused(plain).0, 416, "{range}");
             for got in [verified, unauthenticated] {
-                let unsatisfiable = matches!(got, Err(Error::Object(ObjectError::Range { .. })));
+                let unsatisfiable = matches!(got, Err(Error::ApiMisuse(ApiMisuse::Range { .. })));
                 assert!(unsatisfiable, "{range}: {got:?}");
             }
         }

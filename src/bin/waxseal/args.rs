@@ -133,6 +133,17 @@ pub(crate) struct Decrypt {
     /// message was whole and, where it is signed, by whom. Files never appear before that.
     #[arg(long)]
     pub(crate) buffer: bool,
+    /// Only these bytes of the plaintext, counted from 0: A-B with both, A- to the end, -N at the end
+    ///
+    /// Reads and verifies only the frames that hold them, and the last one, which proves how long the plaintext
+    /// is. The input must be a file.
+    #[arg(long, value_name = "A-B", allow_hyphen_values = true)]
+    pub(crate) range: Option<String>,
+    /// With --range, read a signed message whose signature nobody verifies then
+    ///
+    /// Whoever can decrypt the message could have written what comes out.
+    #[arg(long, requires = "range")]
+    pub(crate) unverified_signature: bool,
     /// Keep data keys for other files that were encrypted with the same: see `encrypt --caching`
     #[arg(long, value_name = "capacity=N,max-age=SECONDS,...")]
     pub(crate) caching: Option<String>,

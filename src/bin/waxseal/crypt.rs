@@ -13,6 +13,7 @@ use crate::input::Input;
 use crate::key::{self, Keys, Use};
 use crate::output::{Output, Target};
 use crate::pump::{self, Side};
+use crate::range;
 use crate::tree;
 
 pub(crate) fn encrypt(args: &Encrypt) -> Result<(), Failure> {
@@ -69,7 +70,9 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
         limits,
         files,
         suffix,
+        ..
     } = args;
+    let range = range::check(args)?;
     let (context, names) = context::to_require(context, context_file.as_deref())?;
     let mut policy = policy(limits);
     if let Some(limit) = *max_frame_length {
@@ -77,6 +80,9 @@ pub(crate) fn decrypt(args: &Decrypt) -> Result<(), Failure> {
     }
     let keys = key::load(keys, Use::Decrypt, caching.as_deref())?;
     let read = read_files(&keys, context_file);
+    if let Some(range) = range {
+        return range::decrypt(args, range, &policy, &(context, names), &keys, &read);
+    }
     tree::each_file(files, suffix.as_deref(), ".decrypted", |mut input, target, threads| {
         target.check_apart(&input, &read)?;
         target.check_new()?;
@@ -153,10 +159,16 @@ fn pump(
     output: &mut Output,
     threads: NonZeroUsize,
 ) -> Result<(), Failure> {
-    pump::copy(reader, &mut *output, threads).map_err(|side| match side {
+    let copied = pump::copy(reader, &mut *output, threads);
+    copied.map_err(|side| failed(side, name, output))
+}
+
+/// Says which side of a copy failed.
+pub(crate) fn failed(side: Side, name: &str, output: &Output) -> Failure {
+    match side {
         Side::Read(error) => Failure::reading(name, Error::from_io(error)),
         Side::Write(error) => output.failed(&error),
-    })
+    }
 }
 
 const MAX_IN_MEMORY: usize = 1 << 20;

@@ -148,6 +148,7 @@ impl From<Error> for Failure {
                     Malformed::Truncated { .. } => {
                         "get the whole message again; this one was cut off"
                     }
+                    Malformed::NoFinalFrame { .. } => "get the message again, whole and alone",
                     Malformed::TrailingBytes => {
                         "get the message alone; something was appended to this one"
                     }
@@ -187,6 +188,9 @@ impl Failure {
                 "check the key; `aws kms describe-key --key-id KEY` tells the ARN of a key"
             }
             ApiMisuse::KeyName { .. } => "give another `namespace=` or `name=` in the key",
+            ApiMisuse::Range { .. } | ApiMisuse::Setting { what: "range", .. } => {
+                "count bytes from 0: --range 0-99, --range 100- or --range=-100"
+            }
             ApiMisuse::Setting { .. } => "give another number with --caching",
             ApiMisuse::PlaintextBound { .. } => {
                 "the file grew while it was read: try again, or leave out --caching"
@@ -288,6 +292,10 @@ fn policy_hint(error: &PolicyError) -> &'static str {
         PolicyError::FrameLen { .. } => {
             "if you trust where it comes from, allow it with a larger --max-frame-length"
         }
+        PolicyError::RangeOfSignedMessage => {
+            "decrypt all of it, or if it does not matter who wrote it give --unverified-signature"
+        }
+        PolicyError::RangeOfUnframedMessage => "leave --range out",
         PolicyError::TooManyEncryptedDataKeys { .. } => {
             "if it is meant to be so, allow it with a larger --max-encrypted-data-keys"
         }

@@ -46,6 +46,11 @@ impl Input {
         self.metadata.as_ref().filter(|metadata| metadata.is_file())
     }
 
+    /// To read it at any place.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// `None` for standard input.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()

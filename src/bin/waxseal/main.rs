@@ -13,6 +13,7 @@ mod manual;
 mod output;
 mod parameters;
 mod pump;
+mod range;
 #[cfg(feature = "s3")]
 mod s3;
 mod threads;

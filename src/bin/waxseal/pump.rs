@@ -31,7 +31,8 @@ pub(crate) fn copy(
     }
 }
 
-fn copy_in_turn(mut reader: impl Read, mut to: impl Write) -> Result<(), Side> {
+/// Moves everything through, on this thread.
+pub(crate) fn copy_in_turn(mut reader: impl Read, mut to: impl Write) -> Result<(), Side> {
     let mut block = Block::new(BUFFER_LEN);
     while block.fill(&mut reader).map_err(Side::Read)? {
         to.write_all(block.filled()).map_err(Side::Write)?;

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use super::Client;
 use super::body::opened_stream;
 use super::call::Call;
+use crate::byte_range::ByteRange;
 use crate::context::EncryptionContext;
-use crate::error::{ApiMisuse, Error, ObjectError, PolicyError, S3Failure};
+use crate::error::{ApiMisuse, Error, PolicyError, S3Failure};
 use crate::materials::BoxFuture;
 use crate::message::to_u64;
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
-use crate::s3::content::ByteRange;
 use crate::s3::format::Format;
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::{Opened, open};
@@ -258,7 +258,7 @@ impl Client {
         let stored =
             head.content_length.and_then(|len| u64::try_from(len).ok()).unwrap_or_default();
         let len = stored.saturating_sub(16);
-        Ok(ObjectError::Range { range: wanted.to_string(), len }.into())
+        Ok(ApiMisuse::Range { range: wanted.to_string(), len }.into())
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 pub(crate) use key::ContentKey;
 pub use open::{BufferedOpener, UnauthenticatedOpener};
-pub use range::{ByteRange, ByteSpan, UnauthenticatedRangeOpener};
+pub use range::UnauthenticatedRangeOpener;
 pub use seal::{PartSealer, PartTicket, SealedPart, Sealer};
 #[cfg(any(feature = "s3", test))]
 pub(crate) use stored::StoredOpener;

@@ -46,9 +46,6 @@ fn object(error: &ObjectError) -> (Exit, &'static str) {
         ObjectError::NotRewrappable { .. } => {
             (Exit::Policy, "get such an object, and put it again with the new key")
         }
-        ObjectError::Range { .. } => {
-            (Exit::Usage, "`waxseal s3 inspect` tells how long the plaintext is")
-        }
         ObjectError::InstructionFile { .. } | ObjectError::NotEncrypted { .. } => (
             Exit::InvalidMessage,
             "check what is there; an instruction file of another name needs --instruction-file-suffix",
@@ -143,7 +140,9 @@ fn policy_hint(error: &PolicyError) -> Option<&'static str> {
         PolicyError::Rotation { .. } => {
             "give another key with --to, or leave --enforce-rotation out"
         }
-        PolicyError::RangeOfLegacyContent { .. } => "leave --range out",
+        PolicyError::RangeOfLegacyContent { .. }
+        | PolicyError::RangeOfSignedMessage
+        | PolicyError::RangeOfUnframedMessage => "leave --range out",
         _ => return None,
     })
 }
@@ -156,6 +155,7 @@ fn misuse_hint(misuse: &ApiMisuse) -> Option<&'static str> {
         ApiMisuse::Setting { what: "instruction file suffix", .. } => {
             "leave --instruction-file-suffix out"
         }
+        ApiMisuse::Range { .. } => "`waxseal s3 inspect` tells how long the plaintext is",
         ApiMisuse::Setting { what: "part length", .. } => "give another --part-size",
         ApiMisuse::Setting { what: "range", .. } => {
             "count bytes from 0: --range 0-99, --range 100- or --range=-100"

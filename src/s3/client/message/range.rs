@@ -1,5 +1,8 @@
 //! Gets a range of an object that is a message: authentic, from the frames that it touches.
 
+use std::iter;
+use std::ops::Range;
+
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -7,14 +10,13 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::Client;
+use crate::byte_range::{ByteRange, ByteSpan};
 use crate::context::EncryptionContext;
-use crate::decrypt::OpenFrames;
 use crate::error::{Error, InvalidMessage, Malformed, PolicyError, S3Failure};
-use crate::frames::FrameOpener;
-use crate::message::{ContentType, FrameKind, to_u64};
+use crate::message::to_u64;
+use crate::range::RangeOpener;
 use crate::s3::client::call::Call;
 use crate::s3::client::get::{is_status, parse_content_range};
-use crate::s3::content::{ByteRange, ByteSpan};
 use crate::secret::wipe;
 use crate::unlock::{HeaderReader, Locked};
 
@@ -38,24 +40,14 @@ impl Client {
             return Err(PolicyError::RangeOfSignedMessage.into());
         }
         let decryptor = locked.unlock(keys).require(context).await?;
-        let header = decryptor.header().parsed();
-        let ContentType::Framed { frame_len } = header.content_type() else {
-            return Err(PolicyError::RangeOfUnframedMessage.into());
-        };
-        let layout = Frames::new(header.len(), frame_len, stored.len)?;
-        let OpenFrames { opener, .. } = decryptor.into_frames()?;
+        let last = decryptor.into_ranges(stored.len)?;
+        let ciphertext = last.ciphertext();
+        stored.check_len(&ciphertext)?;
+        let opener = last.open(&stored.bytes(ciphertext).await?)?;
 
-        let last = layout.last();
-        stored.check_len(&layout, last, last)?;
-        let mut end = Vec::new();
-        stored.frames(&opener, &layout, (last, last), &mut end).await?;
-        let len = layout.plaintext_len();
-        let result = match wanted.within(len) {
-            Ok(span) => stored.range(&opener, &layout, span, &end).await.map(|bytes| (span, bytes)),
-            Err(error) => Err(error),
-        };
-        wipe(&mut end);
-        let (span, plaintext) = result?;
+        let len = opener.plaintext_len();
+        let span = wanted.within(len)?;
+        let plaintext = stored.range(&opener, span).await?;
         output.content_range = Some(span.content_range(len));
         output.content_length = i64::try_from(plaintext.len()).ok();
         output.body = ByteStream::from(plaintext);
@@ -134,196 +126,74 @@ impl Stored<'_> {
         // As many bytes again as there were: the policy ends it, if the header does not.
         while !reader.is_complete() && at < self.len {
             let end = at.saturating_mul(2).max(FIRST_LEN).min(self.len);
-            reader.push(&self.bytes(at, end).await?)?;
+            reader.push(&self.bytes(at..end).await?)?;
             at = end;
         }
         reader.finish()
     }
 
-    /// The plaintext of a range. `end` is that of the final frame, which was opened already.
-    async fn range(
-        &self,
-        opener: &FrameOpener,
-        layout: &Frames,
-        span: ByteSpan,
-        end: &[u8],
-    ) -> Result<Vec<u8>, Error> {
-        let first = layout.frame_of(span.start);
-        let last = layout.frame_of(span.end.saturating_sub(1));
-        self.check_len(layout, first, last)?;
-        let before = layout.plaintext_start(first);
-        let after = layout.plaintext_start(last).saturating_add(layout.content_len(last));
-        // All at once, so that growing leaves no copy behind.
-        let mut plaintext = Vec::with_capacity(to_size(after.saturating_sub(before)));
-        let regular = last.min(layout.regular);
-        self.frames(opener, layout, (first, regular), &mut plaintext).await?;
-        if last > regular {
-            plaintext.extend_from_slice(end);
-        }
-        let start = span.start.saturating_sub(before);
-        Ok(ByteSpan { start, end: span.end.saturating_sub(before) }.slice(plaintext))
-    }
-
-    /// Appends the plaintext of these frames, got with several requests at once if they are many.
-    async fn frames(
-        &self,
-        opener: &FrameOpener,
-        layout: &Frames,
-        (first, last): (u32, u32),
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        let at_once = PIECE_LEN.checked_div(layout.sealed_regular_len()).unwrap_or_default();
-        let step = u32::try_from(at_once).unwrap_or(u32::MAX).max(1);
-        let starts = (first..=last).step_by(usize::try_from(step).unwrap_or(usize::MAX));
-        let pieces = starts.map(|from| async move {
-            let to = from.saturating_add(step.saturating_sub(1)).min(last);
-            let bytes = self.bytes(layout.start(from), layout.end(to)).await?;
-            Ok::<_, Error>((from, to, bytes))
+    /// The plaintext of a range, got with several requests at once if it is long.
+    async fn range(&self, opener: &RangeOpener, span: ByteSpan) -> Result<Vec<u8>, Error> {
+        let wanted = opener.plan(span.start..span.end)?;
+        self.check_len(&wanted.ciphertext())?;
+        let len = usize::try_from(wanted.plaintext_len());
+        let mut plaintext = vec![0; len.map_err(|_| Error::Backend("hold the range in memory"))?];
+        let mut rest = wanted.plaintext();
+        let pieces = iter::from_fn(|| {
+            let piece = (!rest.is_empty()).then(|| opener.first_piece(&rest, PIECE_LEN))?;
+            rest.start = piece.plaintext().end;
+            Some(async move { Ok::<_, Error>((self.bytes(piece.ciphertext()).await?, piece)) })
         });
         let mut pieces = stream::iter(pieces).buffered(PARALLELISM);
+        let mut room = plaintext.as_mut_slice();
+        let mut failure = None;
         while let Some(piece) = pieces.next().await {
-            let opened =
-                piece.and_then(|(from, to, bytes)| open(opener, layout, (from, to), &bytes, out));
+            let opened = piece.and_then(|(ciphertext, plan)| {
+                let len = usize::try_from(plan.plaintext_len()).unwrap_or(usize::MAX);
+                let left = std::mem::take(&mut room);
+                let (to, after) = left.split_at_mut(len.min(left.len()));
+                room = after;
+                opener.open(&plan, &ciphertext, to)
+            });
             if let Err(error) = opened {
-                wipe(out);
-                return Err(error);
+                failure = Some(error);
+                break;
             }
         }
-        Ok(())
+        drop(pieces);
+        match failure {
+            None => Ok(plaintext),
+            Some(error) => {
+                wipe(&mut plaintext);
+                Err(error)
+            }
+        }
     }
 
-    fn check_len(&self, layout: &Frames, first: u32, last: u32) -> Result<(), Error> {
+    fn check_len(&self, range: &Range<u64>) -> Result<(), Error> {
         let limit = self.client.buffer_limit;
-        if layout.end(last).saturating_sub(layout.start(first)) > limit {
+        if range.end.saturating_sub(range.start) > limit {
             return Err(PolicyError::BufferLimit { limit }.into());
         }
         Ok(())
     }
 
     /// These bytes, from what is there already or with a request.
-    async fn bytes(&self, start: u64, end: u64) -> Result<Bytes, Error> {
+    async fn bytes(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let Range { start, end } = range;
         let here = usize::try_from(start).ok().zip(usize::try_from(end).ok());
         if let Some(bytes) = here.and_then(|(start, end)| self.head.get(start..end)) {
             return Ok(self.head.slice_ref(bytes));
+        }
+        if start == end {
+            return Ok(Bytes::new());
         }
         self.client.piece(self.call, self.version.clone(), start, end, self.len).await
     }
 }
 
-/// Opens frames that stand one after the other, and appends their plaintext.
-fn open(
-    opener: &FrameOpener,
-    layout: &Frames,
-    (first, last): (u32, u32),
-    sealed: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let mut rest = sealed;
-    for number in first..=last {
-        let len = to_size(layout.end(number).saturating_sub(layout.start(number)));
-        let cut = || truncated("a frame", layout.end(number));
-        let (frame, after) = rest.split_at_checked(len).ok_or_else(cut)?;
-        rest = after;
-        let start = out.len();
-        out.resize(start.saturating_add(to_size(layout.content_len(number))), 0);
-        let room = out.get_mut(start..).unwrap_or_default();
-        opener.open(number, layout.kind(number), frame, room).map_err(|error| match error {
-            // Its offset is that in the message.
-            Error::InvalidMessage(fault) => {
-                let offset = layout.start(number).saturating_add(fault.offset());
-                InvalidMessage::new(fault.reason().clone(), offset).into()
-            }
-            error => error,
-        })?;
-    }
-    Ok(())
-}
-
-/// Which frames a message of known length has. There is one answer, whether the last full frame is the final one, or
-/// an empty one follows it: the lengths differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Frames {
-    body_start: u64,
-    frame_len: u64,
-    /// How many regular frames there are.
-    regular: u32,
-    /// Bytes of content in the final frame.
-    last_len: u64,
-}
-
-impl Frames {
-    fn new(body_start: u64, frame_len: u32, stored_len: u64) -> Result<Self, Error> {
-        let frame_len = u64::from(frame_len);
-        let cut = || truncated("a frame", stored_len);
-        let content = stored_len
-            .checked_sub(body_start)
-            .and_then(|len| len.checked_sub(to_u64(FrameKind::Final.overhead())))
-            .ok_or_else(cut)?;
-        let sealed_len = frame_len.saturating_add(to_u64(FrameKind::Regular.overhead()));
-        let (regular, last_len) = (content / sealed_len, content % sealed_len);
-        // The final frame needs a number, too.
-        let regular = u32::try_from(regular).ok().filter(|count| *count < u32::MAX);
-        match regular {
-            Some(regular) if last_len <= frame_len => {
-                Ok(Self { body_start, frame_len, regular, last_len })
-            }
-            _ => Err(cut()),
-        }
-    }
-
-    fn sealed_regular_len(&self) -> u64 {
-        self.frame_len.saturating_add(to_u64(FrameKind::Regular.overhead()))
-    }
-
-    /// Number of the final frame.
-    fn last(&self) -> u32 {
-        self.regular.saturating_add(1)
-    }
-
-    fn kind(&self, number: u32) -> FrameKind {
-        if number > self.regular { FrameKind::Final } else { FrameKind::Regular }
-    }
-
-    fn content_len(&self, number: u32) -> u64 {
-        match self.kind(number) {
-            FrameKind::Final => self.last_len,
-            FrameKind::Regular => self.frame_len,
-        }
-    }
-
-    /// Where a frame begins in what is stored.
-    fn start(&self, number: u32) -> u64 {
-        let before = u64::from(number.saturating_sub(1));
-        self.body_start.saturating_add(before.saturating_mul(self.sealed_regular_len()))
-    }
-
-    fn end(&self, number: u32) -> u64 {
-        let overhead = to_u64(self.kind(number).overhead());
-        self.start(number).saturating_add(self.content_len(number)).saturating_add(overhead)
-    }
-
-    /// Where the content of a frame begins in the plaintext.
-    fn plaintext_start(&self, number: u32) -> u64 {
-        u64::from(number.saturating_sub(1)).saturating_mul(self.frame_len)
-    }
-
-    fn plaintext_len(&self) -> u64 {
-        self.plaintext_start(self.last()).saturating_add(self.last_len)
-    }
-
-    /// The frame that holds a byte of the plaintext; for those beyond, the final one.
-    fn frame_of(&self, plaintext_offset: u64) -> u32 {
-        let before = plaintext_offset.checked_div(self.frame_len).unwrap_or_default();
-        u32::try_from(before).unwrap_or(u32::MAX).min(self.regular).saturating_add(1)
-    }
-}
-
 fn truncated(field: &'static str, offset: u64) -> Error {
     InvalidMessage::new(Malformed::Truncated { field }, offset).into()
-}
-
-fn to_size(len: u64) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX)
 }
 
 /// What the first request asks for: most headers, and all of short objects.
@@ -332,48 +202,3 @@ const FIRST_LEN: u64 = 16 << 10;
 const PIECE_LEN: u64 = 8 << 20;
 /// How many requests are under way at once.
 const PARALLELISM: usize = 4;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::FrameLayout;
-
-    #[test]
-    fn frames_are_those_that_the_layout_has() {
-        for (frame_len, len) in
-            (1..=9).flat_map(|frame_len| (0..=40).map(move |len| (frame_len, len)))
-        {
-            let layout = FrameLayout::new(100, frame_len).unwrap();
-            let frames = Frames::new(100, frame_len, layout.message_len(len).unwrap()).unwrap();
-            assert_eq!(frames.plaintext_len(), len);
-            assert_eq!(frames.last(), layout.frame_count(len).unwrap());
-            for number in 1..=frames.last() {
-                let span = layout.frame(number, len).unwrap();
-                assert_eq!(frames.kind(number), span.kind);
-                assert_eq!(frames.start(number)..frames.end(number), span.ciphertext);
-                let start = frames.plaintext_start(number);
-                assert_eq!(start..start + frames.content_len(number), span.plaintext);
-            }
-            for at in 0..len {
-                assert_eq!(frames.frame_of(at), layout.frame_of(at).unwrap());
-            }
-        }
-    }
-
-    #[test]
-    fn an_empty_final_frame_after_full_ones_is_told_from_a_full_one() {
-        let full = Frames::new(100, 8, 100 + 40 + 48).unwrap();
-        assert_eq!((full.last(), full.content_len(2), full.plaintext_len()), (2, 8, 16));
-        let empty = Frames::new(100, 8, 100 + 40 + 40 + 40).unwrap();
-        assert_eq!((empty.last(), empty.content_len(3), empty.plaintext_len()), (3, 0, 16));
-        assert_eq!(empty.frame_of(15), 2);
-    }
-
-    #[test]
-    fn lengths_that_no_message_has_are_refused() {
-        for stored in [0, 99, 100, 139, 100 + 40 + 9, 100 + 40 + 39] {
-            assert!(Frames::new(100, 8, stored).is_err(), "{stored}");
-        }
-        assert!(Frames::new(0, 1, u64::MAX).is_err());
-    }
-}

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{GCM_SUITES, body, pattern, to_decrypt};
-use crate::error::{Error, ObjectError, PolicyError, Stage};
+use crate::error::{ApiMisuse, Error, ObjectError, PolicyError, Stage};
 use crate::s3::content::UnauthenticatedRangeOpener;
 use crate::s3::suite::{ContentSuite, MAX_GCM_CONTENT_LEN};
 
@@ -40,7 +40,7 @@ fn the_tag_is_in_no_range() {
     }
     for header in ["bytes=100-", "bytes=100-115"] {
         let error = open(suite, header, 116).unwrap_err();
-        assert!(matches!(error, Error::Object(ObjectError::Range { len: 100, .. })), "{header}");
+        assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Range { len: 100, .. })), "{header}");
     }
 }
 
@@ -66,7 +66,7 @@ fn lengths_that_no_body_has_are_errors() {
         assert!(is_unauthentic(open(suite, "bytes=0-0", len).unwrap_err()));
     }
     let error = open(suite, "bytes=0-0", 16).unwrap_err();
-    assert!(matches!(error, Error::Object(ObjectError::Range { len: 0, .. })), "{error}");
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::Range { len: 0, .. })), "{error}");
     let most = usize::try_from(MAX_GCM_CONTENT_LEN).unwrap() + 16;
     let mut opener = open(suite, "bytes=-1", most).unwrap();
     opener.update(&[0], &mut Vec::new()).unwrap();
