@@ -72,7 +72,7 @@ fn a_buffer_that_is_too_short_is_refused_untouched_with_the_length_needed() {
         assert_eq!((again, found), (to_u64(needed), to_u64(needed - 1)));
         assert_eq!(buffer, vec![BEFORE; needed - 1]);
         let written = attempt(&mut vec![0; needed]).unwrap();
-        assert_eq!(written == needed, !suite.signs(), "only a signature may be shorter");
+        assert!(written == needed || (suite.signs() && written < needed), "{written} of {needed}");
     }
 }
 

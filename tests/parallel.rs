@@ -352,6 +352,49 @@ fn a_flushed_writer_holds_back_no_more_than_a_frame() {
     assert!(decrypt_by_reader(&message, 2).1.is_ok());
 }
 
+/// What a source has is passed on before it is asked for more.
+#[test]
+fn nobody_waits_for_a_block_to_fill() {
+    /// Gives so much at a time, and counts how often it was asked.
+    struct Slow<'a> {
+        rest: &'a [u8],
+        len: usize,
+        asked: &'a std::cell::Cell<usize>,
+    }
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.asked.set(self.asked.get() + 1);
+            let len = self.len.min(out.len());
+            self.rest.take(u64::try_from(len).unwrap()).read(&mut out[..len]).inspect(|len| {
+                self.rest = &self.rest[*len..];
+            })
+        }
+    }
+
+    let plaintext = plaintext(100 * 4096);
+    let asked = std::cell::Cell::new(0);
+    let source = Slow { rest: &plaintext, len: 3 * 4096, asked: &asked };
+    let mut reader = EncryptReader::new(UNSIGNED.encryptor(), source);
+    let mut out = vec![0; 1 << 20];
+    // Of three frames, the third may be the final one.
+    for asked_before in 0..10 {
+        assert_eq!(asked.get(), asked_before);
+        let found = reader.read(&mut out).unwrap();
+        assert!(found >= 2 * (4096 + 32), "{found}");
+    }
+
+    let message = encrypt_at_once(UNSIGNED, &plaintext);
+    asked.set(0);
+    let source = Slow { rest: &message, len: 3 * 4128, asked: &asked };
+    let locked = DecryptReader::open(source).unwrap();
+    let mut reader = locked.unlock(&keyring()).threads(threads(2)).now().unwrap();
+    for asked_before in 1..10 {
+        assert_eq!(asked.get(), asked_before);
+        assert!(reader.read(&mut out).unwrap() >= 2 * 4096);
+    }
+}
+
 /// More than there are jobs for, and more than there are cores.
 #[test]
 fn more_threads_than_frames_do_no_harm() {

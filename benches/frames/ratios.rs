@@ -3,9 +3,10 @@
 //! Both sides of a ratio are measured in turns, so that a busy machine slows both.
 
 use std::hint::black_box;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use waxseal::RawAesKeyring;
+use waxseal::{DecryptAt, FrameKind, Locked, Policy, RawAesKeyring, ReadAt};
 
 use crate::bare;
 use crate::primitives::Primitives;
@@ -28,7 +29,80 @@ pub(crate) fn print(extent: Extent) {
     println!("\nwaxseal beside the bare primitives of {}, in the same run", bare::NAME);
     small_messages(extent);
     streams(extent);
-    // Rows of random reads of 1 KiB, beside opening the frame that holds them, belong here.
+    random_reads(extent);
+}
+
+/// Times of reading 1 KiB somewhere, as multiples of opening the frame that holds it.
+fn random_reads(extent: Extent) {
+    println!(
+        "\n{:<48} {:>10} {:>10} {:>8} {:>8}",
+        "random reads", "ours", "frame", "median", "best"
+    );
+    let (len, batch, rounds) = match extent {
+        Extent::Smoke => (4 << 20, 1, 1),
+        _ => (64 << 20, 64, 51),
+    };
+    let (keyring, plaintext) = (keyring(), vec![7; len]);
+    for frame_len in FRAME_LENS {
+        let message = waxseal::encrypt(&plaintext, &keyring)
+            .suite(SUITES[0].1)
+            .frame_len(u32::try_from(frame_len).unwrap())
+            .unwrap()
+            .now()
+            .unwrap()
+            .into_bytes();
+        let (locked, header_len) = Locked::read(&message, Policy::default()).unwrap();
+        let opener = locked.unlock(&keyring).now().unwrap().into_frames().unwrap().opener;
+        // In another frame each time, and seldom in one that a cache would still have; not in the final one.
+        let mut at = 0_usize;
+        let mut next = move || {
+            at = (at + len / 64 * 37 + 12_289) % (len - frame_len - 1024);
+            let within = at % frame_len;
+            at - within + within.min(frame_len - 1024)
+        };
+        let place = |offset: usize| {
+            let number = offset / frame_len;
+            let start = header_len + number * (frame_len + 32);
+            (u32::try_from(number + 1).unwrap(), start..start + frame_len + 32)
+        };
+        let (mut kib, mut content) = (vec![0; 1024], vec![0; frame_len]);
+
+        let bytes = DecryptAt::open(&message[..]).unwrap().unlock(&keyring).now().unwrap();
+        let mut other = next.clone();
+        let times = in_turns(
+            rounds,
+            || repeat(batch, || bytes.read_exact_at(&mut kib, to_u64(next())).unwrap()),
+            || {
+                repeat(batch, || {
+                    let (number, place) = place(other());
+                    opener.open(number, FrameKind::Regular, &message[place], &mut content).unwrap();
+                })
+            },
+        );
+        print_time(&format!("1 KiB of frames of {}, in memory", size(frame_len)), batch, times);
+
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&message).unwrap();
+        let mut sealed = vec![0; frame_len + 32];
+        let read = DecryptAt::open(&file).unwrap().unlock(&keyring).now().unwrap();
+        let times = in_turns(
+            rounds,
+            || repeat(batch, || read.read_exact_at(&mut kib, to_u64(next())).unwrap()),
+            || {
+                repeat(batch, || {
+                    let (number, place) = place(other());
+                    let found = ReadAt::read_at(&file, &mut sealed, to_u64(place.start)).unwrap();
+                    assert_eq!(found, sealed.len());
+                    opener.open(number, FrameKind::Regular, &sealed, &mut content).unwrap();
+                })
+            },
+        );
+        print_time(&format!("1 KiB of frames of {}, in a file", size(frame_len)), batch, times);
+    }
+}
+
+fn to_u64(offset: usize) -> u64 {
+    u64::try_from(offset).unwrap()
 }
 
 /// Times as multiples of the sum of the primitives: 1.00 is as fast, 2.00 takes twice as long.

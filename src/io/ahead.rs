@@ -31,9 +31,10 @@ impl SealAhead {
         self.closing = true;
     }
 
-    /// Whether there is nothing to do before more plaintext comes.
+    /// Whether there is nothing to do before more plaintext comes. A source that has no more for now is not waited for.
     pub(super) fn needs_input(&self) -> bool {
-        !self.closing && !self.plaintext.is_full()
+        let can_go_on = self.plaintext.paused && self.has_whole_frames();
+        !self.closing && !self.plaintext.is_full() && !can_go_on
     }
 
     /// Whether there are frames that are known not to be the final one.
@@ -91,14 +92,16 @@ impl OpenAhead {
         let mut message = Block::growing(frames.sealed_len().max(unused.unused().len()));
         message.room_for(unused.unused().len());
         message.fill_from(unused.unused());
-        message.ended = unused.ended;
+        (message.ended, message.paused) = (unused.ended, unused.paused);
         let plaintext = Block::growing(frames.plaintext_len());
         Self { decryptor, message, plaintext, verified: false }
     }
 
-    /// Whether there is nothing to do before more of the message comes.
+    /// Whether there is nothing to do before more of the message comes. A source that has no more for now is not waited
+    /// for.
     pub(super) fn needs_input(&self) -> bool {
-        !self.message.ended && !self.message.is_full()
+        let can_go_on = self.message.paused && !self.message.is_empty();
+        !self.message.ended && !self.message.is_full() && !can_go_on
     }
 
     /// Opens what is there, once all plaintext was taken.

@@ -64,6 +64,12 @@ pub trait ReadAt {
     /// # Errors
     /// Whatever fails.
     fn len(&self) -> io::Result<u64>;
+
+    /// This range of the bytes, if they are all in memory: then they need not be copied. None by default.
+    fn lend(&self, range: Range<u64>) -> Option<&[u8]> {
+        let _ = range;
+        None
+    }
 }
 
 /// Does not touch the cursor of the file.
@@ -99,6 +105,10 @@ impl ReadAt for [u8] {
     fn len(&self) -> io::Result<u64> {
         Ok(to_u64(<[u8]>::len(self)))
     }
+
+    fn lend(&self, range: Range<u64>) -> Option<&[u8]> {
+        self.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
+    }
 }
 
 impl ReadAt for Vec<u8> {
@@ -108,6 +118,10 @@ impl ReadAt for Vec<u8> {
 
     fn len(&self) -> io::Result<u64> {
         Ok(to_u64(self.as_slice().len()))
+    }
+
+    fn lend(&self, range: Range<u64>) -> Option<&[u8]> {
+        self.as_slice().lend(range)
     }
 }
 
@@ -120,6 +134,10 @@ macro_rules! read_at_behind {
 
             fn len(&self) -> io::Result<u64> {
                 (**self).len()
+            }
+
+            fn lend(&self, range: Range<u64>) -> Option<&[u8]> {
+                (**self).lend(range)
             }
         }
     )*};
@@ -297,7 +315,13 @@ impl<R: ReadAt> DecryptAt<R> {
         let plan = self.ranges.plan(range)?;
         let mut buffers = self.lock().buffers.take().unwrap_or_default();
         let Buffers { sealed, partial } = &mut buffers;
-        read_all(&self.inner, plan.ciphertext(), sealed)?;
+        let sealed = match self.inner.lend(plan.ciphertext()) {
+            Some(lent) => lent,
+            None => {
+                read_all(&self.inner, plan.ciphertext(), sealed)?;
+                sealed
+            }
+        };
         let keep = &mut |number, plaintext: &mut SecretBuffer| {
             let whole = std::mem::take(plaintext);
             *plaintext = self.lock().cache.keep(number, whole);

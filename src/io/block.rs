@@ -13,11 +13,13 @@ pub(super) struct Block {
     limit: usize,
     /// Whether nothing more will come from the source.
     pub(super) ended: bool,
+    /// Whether the source gave less than there was room for: it may take long until it gives more.
+    pub(super) paused: bool,
 }
 
 impl Block {
     pub(super) fn new(len: usize) -> Self {
-        Self { bytes: vec![0; len], start: 0, end: 0, limit: len, ended: false }
+        Self { bytes: vec![0; len], start: 0, end: 0, limit: len, ended: false, paused: false }
     }
 
     /// One that is as long as what is put into it, up to `limit` bytes.
@@ -75,6 +77,7 @@ impl Block {
 
     /// The source put `len` bytes into [`room`](Self::room); none means that it ended.
     pub(super) fn received(&mut self, len: usize) {
+        self.paused = len < self.bytes.len().saturating_sub(self.end);
         self.put(len);
         self.ended = len == 0;
     }

@@ -212,8 +212,7 @@ pub(crate) struct Files {
     /// How many threads to use, 1 to 1024 [default: one for each core]
     ///
     /// One long input uses up to 8, and with --recursive, several files are worked on at once. The bytes that
-    /// come out do not depend on it, but with more than 1, those of a long stream come out some MiB at a time:
-    /// where someone waits for each frame, give 1.
+    /// come out do not depend on it.
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub(crate) threads: Option<NonZeroU16>,
 }
