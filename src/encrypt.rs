@@ -492,7 +492,9 @@ impl Encryptor {
     }
 
     fn try_finish_with(&mut self, plaintext: &[u8], output: &mut [u8]) -> Result<usize, Error> {
-        debug_assert!(self.plaintext.is_empty(), "earlier plaintext comes first");
+        if !self.plaintext.is_empty() {
+            return Err(ApiMisuse::Order("earlier plaintext comes first").into());
+        }
         self.count(plaintext.len())?;
         let frame_len = to_usize(self.sealer.frame_len());
         let last_len = match plaintext.len() % frame_len {
@@ -516,6 +518,11 @@ impl Encryptor {
             .saturating_add(frames.saturating_mul(FrameKind::Final.overhead()))
             .saturating_add(self.ready.len())
             .saturating_add(usize::try_from(MAX_FOOTER_LEN).unwrap_or(usize::MAX))
+    }
+
+    /// Whether no plaintext waits in it, and more may come: then whole frames can go through it as they are.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.state == State::Open && self.plaintext.is_empty()
     }
 
     /// On how many threads frames are sealed.

@@ -29,6 +29,8 @@
 //! | frames, one by one | [`FrameSealer`], [`FrameOpener`], [`FrameLayout`] |
 //! | a message and no key | [`inspect`], [`inspect_reader`] |
 //!
+//! `.threads(n)`, on what encrypts and on what unlocks, seals and opens the frames of one message on several threads.
+//!
 //! Keys come from a keyring: [`RawAesKeyring`], [`RawRsaKeyring`], [`RawEcdhKeyring`], several of them
 //! as a [`LocalMultiKeyring`] or [`MultiKeyring`], or your own [`LocalKeyring`] or [`Keyring`]. What waits
 //! for no service runs with `.now()`; everything runs with `.await`.

@@ -11,6 +11,7 @@
 
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use crate::decrypt::{AuthenticHeader, Decryptor, OpenFrames};
 use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed, PolicyError};
@@ -235,20 +236,22 @@ impl RangeOpener {
     /// stands. [`Error::ApiMisuse`] if `ciphertext` or `out` has another length, or if the plan is that of another
     /// message.
     pub fn open(&self, plan: &RangePlan, ciphertext: &[u8], out: &mut [u8]) -> Result<(), Error> {
-        self.open_with(plan, ciphertext, out, &mut SecretBuffer::default(), &mut |_, _| {})
+        if self.plan(plan.plaintext.clone()).ok().as_ref() != Some(plan) {
+            return Err(ApiMisuse::Order("the plan is that of another message").into());
+        }
+        self.open_planned(plan, ciphertext, out, &mut Default::default())
     }
 
-    /// As [`open`](Self::open). Frames of which only a part is wanted go through `partial`, and `each` gets them, with
-    /// their numbers.
-    pub(crate) fn open_with(
+    /// As [`open`](Self::open), with a plan of this message. Frames of which only a part is wanted are left in `partial`:
+    /// these can only be the first and the last.
+    pub(crate) fn open_planned(
         &self,
         plan: &RangePlan,
         ciphertext: &[u8],
         out: &mut [u8],
-        partial: &mut SecretBuffer,
-        each: &mut dyn FnMut(u32, &mut SecretBuffer),
+        partial: &mut [PartialFrame; 2],
     ) -> Result<(), Error> {
-        let result = self.open_frames(plan, ciphertext, out, partial, each);
+        let result = self.open_frames(plan, ciphertext, out, partial);
         if result.is_err() {
             wipe(out);
         }
@@ -264,6 +267,11 @@ impl RangeOpener {
         let last = first.saturating_add(more).min(self.geometry.last());
         let end = self.geometry.plaintext(last).end.min(range.end);
         self.plan_of(range.start..end)
+    }
+
+    /// Bytes of content in a regular frame.
+    pub(crate) fn frame_len(&self) -> u32 {
+        self.opener.frame_len()
     }
 
     /// Number of the frame that holds a byte of the plaintext, and which bytes it holds.
@@ -295,15 +303,12 @@ impl RangeOpener {
         plan: &RangePlan,
         ciphertext: &[u8],
         out: &mut [u8],
-        partial: &mut SecretBuffer,
-        each: &mut dyn FnMut(u32, &mut SecretBuffer),
+        partial: &mut [PartialFrame; 2],
     ) -> Result<(), Error> {
-        if self.plan(plan.plaintext.clone()).ok().as_ref() != Some(plan) {
-            return Err(ApiMisuse::Order("the plan is that of another message").into());
-        }
         check_len("the ciphertext", len_of(&plan.ciphertext), ciphertext.len())?;
         check_len("the output", plan.plaintext_len(), out.len())?;
         let (mut sealed, mut out) = (ciphertext, out);
+        let [first, last] = partial;
         for number in plan.frames() {
             let content = self.geometry.plaintext(number);
             let wanted =
@@ -326,9 +331,10 @@ impl RangeOpener {
             if wanted == content {
                 open(room)?;
             } else {
+                let partial = if number == plan.first { &mut *first } else { &mut *last };
                 open(partial.prepare(to_size(len_of(&content)).ok_or_else(too_long)?))?;
-                copy(partial.expose(), within, room)?;
-                each(number, partial);
+                copy(partial.plaintext.expose(), within, room)?;
+                partial.number = Some(number);
             }
         }
         Ok(())
@@ -384,6 +390,25 @@ impl RangePlan {
     /// The sequence numbers of the frames that the range touches.
     pub fn frames(&self) -> RangeInclusive<u32> {
         self.first..=self.last
+    }
+}
+
+/// A frame of which only a part was wanted.
+#[derive(Debug, Default)]
+pub(crate) struct PartialFrame {
+    /// Which one, if there was one.
+    pub(crate) number: Option<u32>,
+    pub(crate) plaintext: Arc<SecretBuffer>,
+}
+
+impl PartialFrame {
+    /// Room for `len` bytes, where nobody reads.
+    fn prepare(&mut self, len: usize) -> &mut [u8] {
+        if Arc::get_mut(&mut self.plaintext).is_none() {
+            self.plaintext = Arc::default();
+        }
+        // Nobody else has it now.
+        Arc::get_mut(&mut self.plaintext).map_or_else(Default::default, |own| own.prepare(len))
     }
 }
 

@@ -330,7 +330,7 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     }
 
     /// On how many threads frames are opened, this one included. Default: 1. What comes out, and what does not if
-    /// the message was changed, does not depend on it.
+    /// the message was changed, does not depend on it. Random access has no use for it.
     ///
     /// Threads live as long as one call, and each has 1 MiB or more to do: what is shorter is opened on this one. Readers
     /// gather blocks of 1 MiB for each thread (more where frames are longer; frames longer than 4 MiB are opened one

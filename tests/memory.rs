@@ -139,6 +139,14 @@ fn several_threads_need_their_blocks() {
     }
 }
 
+/// Each byte of content has 32 beside it, and blocks are no longer for that.
+#[test]
+fn short_frames_make_no_long_blocks() {
+    let threads = NonZeroUsize::new(4).unwrap();
+    let peak = pipe_on(threads, AlgorithmSuite::Aes256GcmHkdfSha512CommitKey, 1, 300_000);
+    assert!(peak < 2 * 4 * 2 * MIB, "{peak}");
+}
+
 /// Short streams do not make long blocks, whatever the number of threads and what a header says.
 #[test]
 fn blocks_are_as_long_as_what_comes() {

@@ -68,7 +68,7 @@ fn random_reads(extent: Extent) {
         let (mut kib, mut content) = (vec![0; 1024], vec![0; frame_len]);
 
         let bytes = DecryptAt::open(&message[..]).unwrap().unlock(&keyring).now().unwrap();
-        let mut other = next.clone();
+        let mut other = next;
         let times = in_turns(
             rounds,
             || repeat(batch, || bytes.read_exact_at(&mut kib, to_u64(next())).unwrap()),

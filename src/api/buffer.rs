@@ -199,6 +199,11 @@ impl<M: MaterialsManager + ?Sized> LockedMessage<'_, M> {
     /// Room for the plaintext: its length, or if the message is not whole, that of all behind the header,
     /// which is never shorter. Nothing is authenticated.
     pub(super) fn room(&self) -> usize {
+        self.stated_len().unwrap_or(self.body.len())
+    }
+
+    /// How long the plaintext is, if the message is whole.
+    fn stated_len(&self) -> Option<usize> {
         let Self { locked, body, .. } = self;
         let stated = match locked.content_type() {
             ContentType::Unframed => match UnframedPrefix::read(body, 0) {
@@ -216,12 +221,15 @@ impl<M: MaterialsManager + ?Sized> LockedMessage<'_, M> {
                 .and_then(|regular| framed_plaintext_len(body, frame_len, regular)),
         };
         let stated = stated.and_then(|len| usize::try_from(len).ok());
-        stated.unwrap_or(body.len()).min(body.len())
+        stated.filter(|len| *len <= body.len())
     }
 
     /// All of the plaintext, or nothing.
     pub(super) async fn decrypt(self, output: &mut [u8]) -> Result<DecryptedIntoBuffer, Error> {
-        check_room(to_u64(self.room()), output)?;
+        // Of a message that is not whole nothing stays, and the error is about that.
+        if let Some(len) = self.stated_len() {
+            check_room(to_u64(len), output)?;
+        }
         let Self { locked, body, keys, required, threads } = self;
         let unlock = Unlock::new(locked, keys, JustDecrypt).required(required).threads(threads);
         let mut decryptor = unlock.run().await?;

@@ -16,6 +16,7 @@ pub(super) struct SealAhead {
     pub(super) plaintext: Block,
     pub(super) sealed: Block,
     closing: bool,
+    failed: bool,
 }
 
 impl SealAhead {
@@ -23,7 +24,13 @@ impl SealAhead {
         // One byte more shows that the last frame before it is not the final one.
         let plaintext_len = frames.plaintext_len().saturating_add(1);
         let sealed = Block::growing(encryptor.room_to_finish(plaintext_len));
-        Self { encryptor, plaintext: Block::growing(plaintext_len), sealed, closing: false }
+        Self {
+            encryptor,
+            plaintext: Block::growing(plaintext_len),
+            sealed,
+            closing: false,
+            failed: false,
+        }
     }
 
     /// No plaintext comes any more.
@@ -47,9 +54,19 @@ impl SealAhead {
         }
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Seals what is there, once everything sealed was taken.
     pub(super) fn work(&mut self) -> Result<(), Error> {
-        let Self { encryptor, plaintext, sealed, closing } = self;
+        let result = self.try_work();
+        self.failed |= result.is_err();
+        result
+    }
+
+    fn try_work(&mut self) -> Result<(), Error> {
+        let Self { encryptor, plaintext, sealed, closing, failed: _ } = self;
         let room = sealed.room_for(encryptor.room_to_finish(plaintext.unused().len()));
         if *closing {
             if !encryptor.is_finished() {
@@ -138,7 +155,9 @@ impl Frames {
         if threads.get() == 1 || frame_len > MAX_FRAME_LEN {
             return None;
         }
-        let for_each = LEN_FOR_EACH.checked_div(frame_len)?.max(1);
+        // Short frames are mostly what they carry beside their content.
+        let sealed_len = frame_len.saturating_add(FrameKind::Regular.overhead());
+        let for_each = LEN_FOR_EACH.checked_div(sealed_len)?.max(1);
         Some(Self { count: for_each.saturating_mul(threads.get()), frame_len })
     }
 
@@ -152,7 +171,7 @@ impl Frames {
     }
 }
 
-/// Bytes of content in a block for each thread: long enough that starting the thread does not count.
+/// Bytes of frames in a block for each thread: long enough that starting the thread does not count.
 const LEN_FOR_EACH: usize = 1 << 20;
 /// Longer frames would make long blocks: they are gathered in the engine, one by one.
 const MAX_FRAME_LEN: usize = 4 << 20;

@@ -10,10 +10,10 @@ use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::error::{ApiMisuse, Error, InvalidMessage, Malformed};
 use crate::io::frame_cache::FrameCache;
 use crate::materials::MaterialsManager;
-use crate::message::{EncryptedDataKey, to_u64};
+use crate::message::{EncryptedDataKey, to_u64, to_usize};
 use crate::policy::Policy;
-use crate::range::RangeOpener;
-use crate::secret::{SecretBuffer, wipe};
+use crate::range::{PartialFrame, RangeOpener, RangePlan};
+use crate::secret::wipe;
 use crate::unlock::{FromDecryptor, HeaderReader, Locked, Unlock};
 
 /// Something that can be read at any place, by several threads at once: a file, or bytes in memory.
@@ -193,8 +193,8 @@ struct Kept {
 struct Buffers {
     sealed: Vec<u8>,
     /// For a frame of which only a part is wanted. Between reads it may hold one that the cache had to let go, which the
-    /// next one overwrites; without a cache it holds zeros.
-    partial: SecretBuffer,
+    /// What the next frames of which only a part is wanted overwrite.
+    partial: [PartialFrame; 2],
 }
 
 impl<R: ReadAt> DecryptAt<R> {
@@ -225,11 +225,13 @@ impl<R: ReadAt> DecryptAt<R> {
         Ok(LockedAt { locked: reader.finish()?, source })
     }
 
-    /// Up to so many bytes of frames that were opened are kept for the next reads, at most; they are wiped when they have
-    /// to go, but one, which the next overwrites. 0 keeps none. Default: 1 MiB. A frame longer than that is opened again for each read of a part of it.
+    /// Up to so many bytes of frames that were opened are kept for the next reads. A frame that has to go for another is
+    /// overwritten by the next one, or wiped with this. Where frames are longer than that, one of them is kept, so that
+    /// reads of a few bytes after each other do not open it again each time. 0 keeps none. Default: 1 MiB.
     #[must_use]
     pub fn cache_len(mut self, bytes: usize) -> Self {
-        self.kept = Mutex::new(Kept { cache: FrameCache::new(bytes), buffers: None });
+        let cache = FrameCache::new(bytes, to_usize(self.ranges.frame_len()));
+        self.kept = Mutex::new(Kept { cache, buffers: None });
         self
     }
 
@@ -272,8 +274,17 @@ impl<R: ReadAt> DecryptAt<R> {
         let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| too_long())?;
         let mut plaintext = Vec::new();
         plaintext.try_reserve_exact(len).map_err(|_| too_long())?;
-        plaintext.resize(len, 0);
-        self.read_exact_at(&mut plaintext, range.start)?;
+        // Only the final frame says how long it is, so memory is touched where frames turn out to be there.
+        while plaintext.len() < len {
+            let start = plaintext.len();
+            plaintext.resize(start.saturating_add(PIECE_LEN).min(len), 0);
+            let piece = plaintext.get_mut(start..).unwrap_or_default();
+            let offset = range.start.saturating_add(to_u64(start));
+            if let Err(error) = self.read_exact_at(piece, offset) {
+                wipe(&mut plaintext);
+                return Err(error);
+            }
+        }
         Ok(plaintext)
     }
 
@@ -287,23 +298,29 @@ impl<R: ReadAt> DecryptAt<R> {
         let (mut rest, mut out) = (range, out);
         while !rest.is_empty() {
             let (number, frame) = self.ranges.frame_of(rest.start);
-            let cached = self.lock().cache.find(number);
-            let end = match &cached {
-                Some(_) => frame.end.min(rest.end),
-                None => self.ranges.first_piece(&rest, BLOCK_LEN).plaintext().end,
+            let mut kept = self.lock();
+            let cached = kept.cache.find(number);
+            let buffers = if cached.is_none() { kept.buffers.take() } else { None };
+            drop(kept);
+            let plan = match &cached {
+                Some(_) => None,
+                None => Some(self.ranges.first_piece(&rest, BLOCK_LEN)),
             };
+            let cached_end = frame.end.min(rest.end);
+            let end = plan.as_ref().map_or(cached_end, |plan| plan.plaintext().end);
             let len = usize::try_from(end.saturating_sub(rest.start)).ok();
             let Some((room, after)) = len.and_then(|len| out.split_at_mut_checked(len)) else {
                 return Err(ApiMisuse::Order("the range is longer than its buffer").into());
             };
-            match cached {
-                Some(plaintext) => {
+            match (cached, plan) {
+                (Some(plaintext), _) => {
                     let start = usize::try_from(rest.start.saturating_sub(frame.start));
                     let part = start.ok().and_then(|start| plaintext.expose().get(start..));
                     let part = part.and_then(|part| part.get(..room.len()));
                     room.copy_from_slice(part.ok_or(Error::Backend("hold a frame in memory"))?);
                 }
-                None => self.read(rest.start..end, room)?,
+                (None, Some(plan)) => self.read(&plan, room, buffers.unwrap_or_default())?,
+                (None, None) => {}
             }
             (rest.start, out) = (end, after);
         }
@@ -311,9 +328,7 @@ impl<R: ReadAt> DecryptAt<R> {
     }
 
     /// Reads and opens some frames at once.
-    fn read(&self, range: Range<u64>, out: &mut [u8]) -> Result<(), Error> {
-        let plan = self.ranges.plan(range)?;
-        let mut buffers = self.lock().buffers.take().unwrap_or_default();
+    fn read(&self, plan: &RangePlan, out: &mut [u8], mut buffers: Buffers) -> Result<(), Error> {
         let Buffers { sealed, partial } = &mut buffers;
         let sealed = match self.inner.lend(plan.ciphertext()) {
             Some(lent) => lent,
@@ -322,15 +337,18 @@ impl<R: ReadAt> DecryptAt<R> {
                 sealed
             }
         };
-        let keep = &mut |number, plaintext: &mut SecretBuffer| {
-            let whole = std::mem::take(plaintext);
-            *plaintext = self.lock().cache.keep(number, whole);
-        };
-        let opened = self.ranges.open_with(&plan, sealed, out, partial, keep);
-        if opened.is_ok() && buffers.len() <= MAX_BUFFERS_LEN {
-            self.lock().buffers = Some(buffers);
+        // If this fails, what was opened is wiped with the buffers.
+        self.ranges.open_planned(plan, sealed, out, partial)?;
+        let mut kept = self.lock();
+        for PartialFrame { number, plaintext } in partial {
+            if let Some(number) = number.take() {
+                *plaintext = kept.cache.keep(number, std::mem::take(plaintext));
+            }
         }
-        opened
+        if buffers.len() <= MAX_BUFFERS_LEN {
+            kept.buffers = Some(buffers);
+        }
+        Ok(())
     }
 
     fn check(&self, range: &Range<u64>) -> Result<(), Error> {
@@ -366,7 +384,8 @@ impl<R> DecryptAt<R> {
 
 impl Buffers {
     fn len(&self) -> usize {
-        self.sealed.capacity().saturating_add(self.partial.capacity())
+        let partial = self.partial.iter().map(|frame| frame.plaintext.capacity());
+        partial.fold(self.sealed.capacity(), usize::saturating_add)
     }
 }
 
@@ -406,7 +425,7 @@ impl<R: ReadAt> LockedAt<R> {
     }
 
     /// Gets the data key, checks commitment and header with it, and then reads and opens the final frame. That read
-    /// blocks, as every read does, with `.await`, too.
+    /// blocks, as every read does, with `.await`, too. [`Unlock::threads`] makes no difference here.
     pub fn unlock<M: MaterialsManager + ?Sized>(self, keys: &M) -> Unlock<'_, M, AtSource<R>> {
         Unlock::new(self.locked, keys, self.source)
     }
@@ -432,9 +451,9 @@ impl<R: ReadAt> FromDecryptor for AtSource<R> {
         };
         let mut sealed = Vec::new();
         read_all(&inner, last.ciphertext(), &mut sealed)?;
-        let cache = FrameCache::new(DEFAULT_CACHE_LEN);
-        let kept = Mutex::new(Kept { cache, buffers: None });
-        Ok(DecryptAt { ranges: last.open(&sealed)?, inner, kept })
+        let ranges = last.open(&sealed)?;
+        let cache = FrameCache::new(DEFAULT_CACHE_LEN, to_usize(ranges.frame_len()));
+        Ok(DecryptAt { ranges, inner, kept: Mutex::new(Kept { cache, buffers: None }) })
     }
 }
 
@@ -530,6 +549,8 @@ const READING: &str = "reading the message";
 const DEFAULT_CACHE_LEN: usize = 1 << 20;
 /// Bytes of whole frames that are read at once, unless one frame is longer.
 const BLOCK_LEN: u64 = 1 << 20;
+/// How much of a range is opened before more memory is touched.
+const PIECE_LEN: usize = 16 << 20;
 /// The first memory for what is read; it grows with what came.
 const MIN_READ_LEN: usize = 1 << 20;
 /// Longer memory is not held between reads: a block, and a frame of 1 MiB.

@@ -1,85 +1,72 @@
 //! Frames that were opened, and may be asked for again.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use crate::secret::SecretBuffer;
 
-/// The frames that were used last, up to so many bytes, and one that is as long as that in any case. A frame is wiped
-/// when it has to go, unless the next one is to overwrite it.
+/// Frames by their numbers. Each has one place where it may be, so that finding it, and letting another go for it, takes
+/// no time beside opening a frame; neighbours have different places.
 pub(super) struct FrameCache {
-    max_len: usize,
-    /// Bytes of all frames, with what it takes to keep them.
+    /// How many places there are.
     len: usize,
-    frames: HashMap<u32, Kept>,
-    /// Number of each frame by when it was used last.
-    order: BTreeMap<u64, u32>,
-    /// Goes up with each use.
-    now: u64,
+    /// Made when the first frame comes.
+    places: Vec<Option<Kept>>,
 }
 
 struct Kept {
+    number: u32,
     plaintext: Arc<SecretBuffer>,
-    used: u64,
 }
 
 impl FrameCache {
-    pub(super) fn new(max_len: usize) -> Self {
-        Self { max_len, len: 0, frames: HashMap::new(), order: BTreeMap::new(), now: 0 }
+    /// Keeps at most `max_len` bytes of frames of `frame_len`, or one if they are longer; 0 keeps none.
+    pub(super) fn new(max_len: usize, frame_len: usize) -> Self {
+        // Short frames cost more than their content.
+        let len = max_len / frame_len.saturating_add(ENTRY_LEN);
+        Self { len: if max_len == 0 { 0 } else { len.max(1) }, places: Vec::new() }
     }
 
     /// The plaintext of a frame, if it is there. Whoever has it may use it without the cache.
-    pub(super) fn find(&mut self, number: u32) -> Option<Arc<SecretBuffer>> {
-        self.now = self.now.saturating_add(1);
-        let kept = self.frames.get_mut(&number)?;
-        self.order.remove(&kept.used);
-        kept.used = self.now;
-        self.order.insert(kept.used, number);
-        Some(Arc::clone(&kept.plaintext))
+    pub(super) fn find(&self, number: u32) -> Option<Arc<SecretBuffer>> {
+        let kept = self.places.get(self.place(number)?)?.as_ref()?;
+        (kept.number == number).then(|| Arc::clone(&kept.plaintext))
     }
 
-    /// Keeps a frame, if it is not longer than all that may be kept. Gives the memory of one that had to go for it, for
-    /// the next one: wiping that as well as overwriting it would show in the time of each read. A frame that is not kept
-    /// comes back wiped.
-    pub(super) fn keep(&mut self, number: u32, mut plaintext: SecretBuffer) -> SecretBuffer {
-        if plaintext.len() > self.max_len {
-            plaintext.wipe();
-            return plaintext;
+    /// Keeps a frame; gives what nobody needs any more, to be overwritten with the next one: wiping that as well would
+    /// show in the time of each read. A frame that cannot be kept comes back wiped.
+    pub(super) fn keep(&mut self, number: u32, plaintext: Arc<SecretBuffer>) -> Arc<SecretBuffer> {
+        if self.places.is_empty() {
+            self.places.resize_with(self.len, || None);
         }
-        self.now = self.now.saturating_add(1);
-        self.len = self.len.saturating_add(cost(&plaintext));
-        let kept = Kept { plaintext: Arc::new(plaintext), used: self.now };
-        self.order.insert(kept.used, number);
-        // Another thread may have kept the same.
-        let mut gone = self.frames.insert(number, kept).map(|before| self.forget(before));
-        while self.len > self.max_len
-            && self.frames.len() > 1
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            gone = self.frames.remove(&oldest).map(|oldest| self.forget(oldest)).or(gone);
-        }
-        gone.flatten().unwrap_or_default()
+        let place = self.place(number).and_then(|place| self.places.get_mut(place));
+        let Some(place) = place else {
+            return wiped(plaintext);
+        };
+        let before = place.replace(Kept { number, plaintext });
+        before.map_or_else(Arc::default, |before| before.plaintext)
     }
 
-    /// Gives its memory back, unless somebody still reads it; whoever is last wipes it.
-    fn forget(&mut self, kept: Kept) -> Option<SecretBuffer> {
-        let Kept { plaintext, used } = kept;
-        self.order.remove(&used);
-        self.len = self.len.saturating_sub(cost(&plaintext));
-        Arc::into_inner(plaintext)
+    fn place(&self, number: u32) -> Option<usize> {
+        usize::try_from(number).ok()?.checked_rem(self.len)
+    }
+}
+
+/// Whoever else reads it is the last to have it, and wipes it.
+fn wiped(mut plaintext: Arc<SecretBuffer>) -> Arc<SecretBuffer> {
+    match Arc::get_mut(&mut plaintext) {
+        Some(unshared) => {
+            unshared.wipe();
+            plaintext
+        }
+        None => Arc::default(),
     }
 }
 
 impl fmt::Debug for FrameCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FrameCache({} frames)", self.frames.len())
+        write!(f, "FrameCache({} frames)", self.places.iter().flatten().count())
     }
-}
-
-/// Bytes that count for a frame: short frames cost more than their content.
-fn cost(plaintext: &SecretBuffer) -> usize {
-    plaintext.capacity().saturating_add(ENTRY_LEN)
 }
 
 /// What a frame costs besides its content, in bytes.
@@ -89,58 +76,58 @@ const ENTRY_LEN: usize = 128;
 mod tests {
     use super::*;
 
-    fn frame(byte: u8) -> SecretBuffer {
+    fn frame(byte: u8) -> Arc<SecretBuffer> {
         let mut frame = SecretBuffer::default();
         frame.prepare(100).fill(byte);
-        frame
-    }
-
-    fn numbers(cache: &FrameCache) -> Vec<u32> {
-        let len: usize = cache.frames.values().map(|kept| cost(&kept.plaintext)).sum();
-        assert_eq!(cache.len, len);
-        assert_eq!(cache.order.len(), cache.frames.len());
-        cache.order.values().copied().collect()
+        Arc::new(frame)
     }
 
     #[test]
-    fn the_frame_that_was_used_longest_ago_goes_first() {
-        let mut cache = FrameCache::new(3 * 228);
-        for number in [1, 2, 3] {
-            assert!(cache.keep(number, frame(7)).is_empty());
+    fn as_many_are_there_as_the_bound_allows() {
+        let mut cache = FrameCache::new(3 * 228, 100);
+        for (number, byte) in [(1, 1), (2, 2), (3, 3)] {
+            assert!(cache.keep(number, frame(byte)).is_empty());
         }
-        assert_eq!(cache.find(1).unwrap().expose(), [7; 100]);
-        let gone = cache.keep(4, frame(8));
-        assert_eq!(gone.len(), 100);
-        assert_eq!(numbers(&cache), [3, 1, 4]);
-        assert!(cache.find(2).is_none());
+        for (number, byte) in [(1, 1), (2, 2), (3, 3)] {
+            assert_eq!(cache.find(number).unwrap().expose(), [byte; 100]);
+        }
+        // One has to go, and its memory is given back.
+        assert_eq!(cache.keep(4, frame(4)).expose(), [1; 100]);
+        assert!(cache.find(1).is_none());
+        for (number, byte) in [(2, 2), (3, 3), (4, 4)] {
+            assert_eq!(cache.find(number).unwrap().expose(), [byte; 100]);
+        }
     }
 
     #[test]
-    fn a_frame_that_two_threads_kept_is_there_once() {
-        let mut cache = FrameCache::new(1000);
-        assert!(cache.keep(1, frame(7)).is_empty());
+    fn what_is_being_read_stays_as_it_is() {
+        let mut cache = FrameCache::new(100, 100);
+        cache.keep(1, frame(7));
         let read = cache.find(1).unwrap();
-        assert!(cache.keep(1, frame(7)).is_empty());
-        assert_eq!(cache.keep(1, frame(7)).len(), 100);
-        assert_eq!((numbers(&cache), read.expose()), (vec![1], &[7; 100][..]));
+        let gone = cache.keep(2, frame(8));
+        assert_eq!(Arc::strong_count(&gone), 2, "nobody may overwrite it");
+        assert_eq!(read.expose(), [7; 100]);
     }
 
     #[test]
-    fn what_is_longer_than_the_bound_is_wiped() {
-        for max_len in [0, 1, 99] {
-            let mut cache = FrameCache::new(max_len);
-            assert_eq!(cache.keep(1, frame(7)).expose(), [0; 100]);
-            assert!(numbers(&cache).is_empty());
-        }
-        let mut cache = FrameCache::new(100);
-        assert!(cache.keep(1, frame(7)).is_empty());
-        assert_eq!(cache.keep(2, frame(8)).len(), 100);
-        assert_eq!(numbers(&cache), [2]);
+    fn of_frames_longer_than_the_bound_one_is_there() {
+        let mut cache = FrameCache::new(1, 100);
+        cache.keep(1, frame(7));
+        assert_eq!(cache.find(1).unwrap().expose(), [7; 100]);
+        assert_eq!(cache.keep(2, frame(8)).expose(), [7; 100]);
+        assert!(cache.find(1).is_none());
+    }
+
+    #[test]
+    fn without_a_bound_nothing_is_kept() {
+        let mut cache = FrameCache::new(0, 100);
+        assert_eq!(cache.keep(1, frame(7)).expose(), [0; 100]);
+        assert!(cache.find(1).is_none());
     }
 
     #[test]
     fn no_byte_is_shown() {
-        let mut cache = FrameCache::new(1000);
+        let mut cache = FrameCache::new(1000, 100);
         cache.keep(1, frame(7));
         assert_eq!(format!("{cache:?}"), "FrameCache(1 frames)");
     }

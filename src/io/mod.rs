@@ -145,7 +145,7 @@ enum EncryptPull {
 impl EncryptPull {
     fn new(encryptor: Encryptor) -> Self {
         let content_type = encryptor.header().content_type();
-        match Frames::new(content_type, encryptor.thread_count()) {
+        match Frames::new(content_type, encryptor.thread_count()).filter(|_| encryptor.is_clear()) {
             Some(frames) => Self::Ahead(Box::new(SealAhead::new(encryptor, &frames))),
             None => {
                 let input = Block::new(buffer_len(content_type));
@@ -249,7 +249,9 @@ enum PushEngine {
 impl EncryptPush {
     fn new(encryptor: Encryptor) -> Self {
         let content_type = encryptor.header().content_type();
-        let engine = match Frames::new(content_type, encryptor.thread_count()) {
+        let engine = match Frames::new(content_type, encryptor.thread_count())
+            .filter(|_| encryptor.is_clear())
+        {
             Some(frames) => PushEngine::Ahead(Box::new(SealAhead::new(encryptor, &frames))),
             None => {
                 let sealed = Block::new(buffer_len(content_type));
@@ -269,6 +271,9 @@ impl EncryptPush {
                 let progress = encryptor.update(plaintext, sealed.room())?;
                 sealed.put(progress.written);
                 progress.read
+            }
+            PushEngine::Ahead(ahead) if ahead.has_failed() => {
+                return Err(ApiMisuse::Poisoned.into());
             }
             PushEngine::Ahead(ahead) => match ahead.plaintext.fill_from(plaintext) {
                 0 if !plaintext.is_empty() => return Ok(Push::NeedsWork),

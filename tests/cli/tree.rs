@@ -285,7 +285,7 @@ fn several_half_way(folder: &Folder) -> std::process::Child {
         // Nothing of it takes room, but its ciphertext would, if nobody stopped it.
         file.set_len(1 << 30).unwrap();
     }
-    let mut command = std::process::Command::new("env");
+    let mut command = Command::new("env");
     // Whoever runs the tests may ignore them.
     command.args(["--default-signal=INT,TERM", PROGRAM, "encrypt", "-k", KEY, "-r"]);
     command.args(["--threads", "4", "-i", "in", "-o", "out"]).current_dir(folder.path("."));

@@ -51,8 +51,15 @@ fn copy_beside(
     let count = threads.get().saturating_add(2);
     let (full, blocks) = sync_channel(count);
     let (back, empty) = sync_channel(count);
-    let reading = thread::Builder::new().spawn(move || read_all(reader, count, &empty, &full));
-    let reading = reading.map_err(Side::Read)?;
+    // Handed over once there is a thread, so that without one it is still here.
+    let (hand, handed) = sync_channel(1);
+    let reading = thread::Builder::new().spawn(move || match handed.recv() {
+        Ok(reader) => read_all(reader, count, &empty, &full),
+        Err(_) => Ok(()),
+    });
+    let Ok(reading) = reading else { return copy_in_turn(reader, to) };
+    // It waits for just this.
+    let _ = hand.send(reader);
     while let Ok(block) = blocks.recv() {
         if let Err(error) = to.write_all(block.filled()) {
             drop((blocks, back));
