@@ -6,6 +6,7 @@
 //! ```text
 //! cargo bench --bench frames -- ratios           only the table
 //! cargo bench --bench frames -- ratios --full    with messages of 1 GiB
+//! cargo bench --bench frames -- random           only its last part
 //! cargo bench --bench frames --no-default-features --features rustcrypto -- ratios
 //! ```
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
@@ -47,6 +48,9 @@ fn main() {
     } else {
         Extent::Usual
     };
+    if given("random") {
+        return ratios::random_reads(extent);
+    }
     let filtered = arguments.iter().any(|argument| !argument.starts_with('-'));
     if !given("ratios") {
         let mut criterion = Criterion::default()
