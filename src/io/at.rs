@@ -227,7 +227,7 @@ impl<R: ReadAt> DecryptAt<R> {
 
     /// Up to so many bytes of frames that were opened are kept for the next reads. A frame that has to go for another is
     /// overwritten by the next one, or wiped with this. Where frames are longer than that, one of them is kept, so that
-    /// reads of a few bytes after each other do not open it again each time. 0 keeps none. Default: 1 MiB.
+    /// reads of a few bytes after each other do not open it again each time. 0 keeps none. Default: 64 KiB.
     #[must_use]
     pub fn cache_len(mut self, bytes: usize) -> Self {
         let cache = FrameCache::new(bytes, to_usize(self.ranges.frame_len()));
@@ -546,7 +546,8 @@ fn read_some(
 }
 
 const READING: &str = "reading the message";
-const DEFAULT_CACHE_LEN: usize = 1 << 20;
+/// Enough for reads of a few bytes after each other, and little enough for the caches of a core.
+const DEFAULT_CACHE_LEN: usize = 64 << 10;
 /// Bytes of whole frames that are read at once, unless one frame is longer.
 const BLOCK_LEN: u64 = 1 << 20;
 /// How much of a range is opened before more memory is touched.
