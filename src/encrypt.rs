@@ -141,9 +141,10 @@ impl<'k, M: MaterialsManager + ?Sized> EncryptorBuilder<'k, M> {
     /// on it.
     ///
     /// Threads live as long as one call, and each has 1 MiB or more to do: what is shorter is sealed on this one. Readers
-    /// and writers gather blocks of 1 MiB for each thread (more where frames are longer; frames longer than 4 MiB are
-    /// sealed one by one there), so that they hold some 2 MiB for
-    /// each; a source that gives less than it is asked for is not waited for.
+    /// and writers
+    /// gather blocks of 1 MiB for each thread, so that they hold some 2 MiB for each, and more where frames are longer;
+    /// frames longer than 4 MiB are sealed one by one there. A source that gives less than it is asked for is not
+    /// waited for.
     ///
     /// ```
     /// use waxseal::{AesKey, RawAesKeyring};

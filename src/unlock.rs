@@ -333,9 +333,9 @@ impl<'k, M: MaterialsManager + ?Sized, T: FromDecryptor> Unlock<'k, M, T> {
     /// the message was changed, does not depend on it. Random access has no use for it.
     ///
     /// Threads live as long as one call, and each has 1 MiB or more to do: what is shorter is opened on this one. Readers
-    /// gather blocks of 1 MiB for each thread (more where frames are longer; frames longer than 4 MiB are opened one
-    /// by one there), so that they hold some 2 MiB for
-    /// each; a source that gives less than it is asked for is not waited for.
+    /// gather blocks of 1 MiB for each thread, so that they hold some 2 MiB for each, and more where frames are longer;
+    /// frames longer than 4 MiB are opened one by one there. A source that gives less than it is asked for is not
+    /// waited for.
     pub fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = threads;
         self

@@ -211,8 +211,8 @@ pub(crate) struct Files {
     pub(crate) recursive: bool,
     /// How many threads to use, 1 to 1024 [default: one for each core]
     ///
-    /// One long input uses up to 8, and with --recursive, several files are worked on at once. The bytes that
-    /// come out do not depend on it.
+    /// One long input uses all of them, with some 3 MiB of memory for each, and with --recursive, several files are
+    /// worked on at once. The bytes that come out do not depend on it.
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub(crate) threads: Option<NonZeroU16>,
 }

@@ -64,7 +64,7 @@ impl Input {
     /// How many of these threads it is worth. What cannot be known counts as long.
     pub(crate) fn worth(&self, threads: NonZeroUsize) -> NonZeroUsize {
         let is_short = self.regular().is_some_and(|metadata| metadata.len() <= SHORT_LEN);
-        if is_short { NonZeroUsize::MIN } else { threads.min(MAX_THREADS) }
+        if is_short { NonZeroUsize::MIN } else { threads }
     }
 
     /// From now on, shows how far it was read, if that takes long enough to be seen.
@@ -150,5 +150,3 @@ fn clone_stdin() -> io::Result<File> {
 pub(crate) const MIN_BAR_LEN: u64 = 8 << 20;
 /// Shorter ones are done before threads would help.
 const SHORT_LEN: u64 = 4 << 20;
-/// More would only wait for input and output, and each of them takes some MiB.
-const MAX_THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
