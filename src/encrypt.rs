@@ -617,7 +617,9 @@ impl Encryptor {
         };
         match output.fill(sealed_len, &mut seal) {
             Some(result) => result?,
-            None => seal(ready.prepare(sealed_len))?,
+            None if ready.is_empty() => seal(ready.prepare(sealed_len))?,
+            // It would overwrite what was not taken yet.
+            None => return Err(ApiMisuse::Order("there is no room for the message").into()),
         }
         if kind == FrameKind::Regular {
             let frame_len = sealer.frame_len();

@@ -387,6 +387,28 @@ mod tests {
         assert_eq!((count, &out), (3, b"abc"));
     }
 
+    /// The same comes out on one thread, so that nothing else would notice.
+    #[test]
+    fn threads_are_used_where_there_is_enough_to_do() {
+        let useful = |count, len| useful(threads(count), len).get();
+        assert_eq!(useful(4, 100 * LEN_FOR_THREAD), 4);
+        assert_eq!(useful(4, 3 * LEN_FOR_THREAD), 3);
+        assert_eq!(useful(4, LEN_FOR_THREAD - 1), 1);
+        assert_eq!(useful(1, 100 * LEN_FOR_THREAD), 1);
+
+        let jobs = (0..1000).collect::<Vec<usize>>().into_iter();
+        let mut seen = std::collections::BTreeSet::new();
+        let work = |_, _| {
+            thread::sleep(std::time::Duration::from_micros(100));
+            format!("{:?}", thread::current().id())
+        };
+        let done = in_order(threads(3), jobs, work, |id| {
+            seen.insert(id);
+            Ok::<_, ()>(())
+        });
+        assert_eq!((done, seen.len()), (Ok(()), 3));
+    }
+
     #[test]
     fn everything_is_done_once_and_seen_in_order() {
         for count in [0, 1, 3, 4, 5, 100] {

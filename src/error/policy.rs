@@ -115,7 +115,7 @@ pub enum PolicyError {
     /// A range was asked for of a message that is signed.
     #[error(
         "the message is signed, and only all of it tells who wrote it, so that no range is read; read all of it, write \
-         it with a suite that does not sign, or give the signature up: `without_verifying_signature`"
+         it with a suite that does not sign, or, with `DecryptAt`, give the signature up (`without_verifying_signature`)"
     )]
     RangeOfSignedMessage,
     /// A range was asked for of a message that has no frames.

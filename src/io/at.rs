@@ -192,8 +192,8 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Buffers {
     sealed: Vec<u8>,
-    /// For a frame of which only a part is wanted. Between reads it may hold one that the cache had to let go, which the
-    /// What the next frames of which only a part is wanted overwrite.
+    /// Room for frames of which only a part is wanted. Between reads it may hold one that the cache had to let go, which
+    /// the next overwrites.
     partial: [PartialFrame; 2],
 }
 

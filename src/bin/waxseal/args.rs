@@ -136,7 +136,7 @@ pub(crate) struct Decrypt {
     /// Only these bytes of the plaintext, counted from 0: A-B with both, A- to the end, -N at the end
     ///
     /// Reads and verifies only the frames that hold them, and the last one, which proves how long the plaintext
-    /// is. The input must be a file.
+    /// is, on one thread. The input must be a file.
     #[arg(long, value_name = "A-B", allow_hyphen_values = true)]
     pub(crate) range: Option<String>,
     /// With --range, read a signed message whose signature nobody verifies then
