@@ -131,36 +131,55 @@ impl Work for DecryptPull {
     }
 }
 
-/// Pulls a message out of a plaintext.
+/// An encryptor, and the block on the side that nobody pulls from or pushes to.
 #[derive(Debug)]
-enum EncryptPull {
-    /// From the input straight to whoever pulls.
-    Direct {
-        encryptor: Box<Encryptor>,
-        input: Block,
-    },
+enum Sealing {
+    Direct { encryptor: Box<Encryptor>, block: Block },
     Ahead(Box<SealAhead>),
 }
 
-impl EncryptPull {
+impl Sealing {
     fn new(encryptor: Encryptor) -> Self {
         let content_type = encryptor.header().content_type();
+        // What an encryptor already has comes first, and only it can go on with that.
         match Frames::new(content_type, encryptor.thread_count()).filter(|_| encryptor.is_clear()) {
             Some(frames) => Self::Ahead(Box::new(SealAhead::new(encryptor, &frames))),
             None => {
-                let input = Block::new(buffer_len(content_type));
-                Self::Direct { encryptor: Box::new(encryptor), input }
+                let block = Block::new(buffer_len(content_type));
+                Self::Direct { encryptor: Box::new(encryptor), block }
             }
         }
+    }
+
+    fn header(&self) -> &Header {
+        match self {
+            Self::Direct { encryptor, .. } => encryptor.header(),
+            Self::Ahead(ahead) => ahead.encryptor.header(),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn is_long(&self) -> bool {
+        matches!(self, Self::Ahead(ahead) if ahead.plaintext.unused().len() > SHORT_LEN)
+    }
+}
+
+/// Pulls a message out of a plaintext.
+#[derive(Debug)]
+struct EncryptPull(Sealing);
+
+impl EncryptPull {
+    fn new(encryptor: Encryptor) -> Self {
+        Self(Sealing::new(encryptor))
     }
 
     fn pull(&mut self, out: &mut [u8]) -> Result<Pull, Error> {
         if out.is_empty() {
             return Ok(Pull::Bytes(0));
         }
-        let (encryptor, input) = match self {
-            Self::Direct { encryptor, input } => (encryptor, input),
-            Self::Ahead(ahead) => {
+        let (encryptor, input) = match &mut self.0 {
+            Sealing::Direct { encryptor, block } => (encryptor, block),
+            Sealing::Ahead(ahead) => {
                 if ahead.plaintext.ended {
                     ahead.close();
                 }
@@ -192,31 +211,28 @@ impl EncryptPull {
 
     /// Where more plaintext goes.
     fn input(&mut self) -> &mut Block {
-        match self {
-            Self::Direct { input, .. } => input,
-            Self::Ahead(ahead) => &mut ahead.plaintext,
+        match &mut self.0 {
+            Sealing::Direct { block, .. } => block,
+            Sealing::Ahead(ahead) => &mut ahead.plaintext,
         }
     }
 
     fn header(&self) -> &Header {
-        match self {
-            Self::Direct { encryptor, .. } => encryptor.header(),
-            Self::Ahead(ahead) => ahead.encryptor.header(),
-        }
+        self.0.header()
     }
 }
 
 impl Work for EncryptPull {
     fn work(&mut self) -> Result<(), Error> {
-        match self {
-            Self::Direct { .. } => Ok(()),
-            Self::Ahead(ahead) => ahead.work(),
+        match &mut self.0 {
+            Sealing::Direct { .. } => Ok(()),
+            Sealing::Ahead(ahead) => ahead.work(),
         }
     }
 
     #[cfg(feature = "tokio")]
     fn is_long(&self) -> bool {
-        matches!(self, Self::Ahead(ahead) if ahead.plaintext.unused().len() > SHORT_LEN)
+        self.0.is_long()
     }
 }
 
@@ -231,34 +247,14 @@ enum Push {
 /// Pushes a plaintext into a message.
 #[derive(Debug)]
 struct EncryptPush {
-    engine: PushEngine,
+    engine: Sealing,
     /// Whether the end was asked for: nothing more may be pushed.
     closing: bool,
 }
 
-#[derive(Debug)]
-enum PushEngine {
-    /// From whoever pushes straight to `sealed`.
-    Direct {
-        encryptor: Box<Encryptor>,
-        sealed: Block,
-    },
-    Ahead(Box<SealAhead>),
-}
-
 impl EncryptPush {
     fn new(encryptor: Encryptor) -> Self {
-        let content_type = encryptor.header().content_type();
-        let engine = match Frames::new(content_type, encryptor.thread_count())
-            .filter(|_| encryptor.is_clear())
-        {
-            Some(frames) => PushEngine::Ahead(Box::new(SealAhead::new(encryptor, &frames))),
-            None => {
-                let sealed = Block::new(buffer_len(content_type));
-                PushEngine::Direct { encryptor: Box::new(encryptor), sealed }
-            }
-        };
-        Self { engine, closing: false }
+        Self { engine: Sealing::new(encryptor), closing: false }
     }
 
     /// Takes plaintext where everything sealed was written.
@@ -267,15 +263,15 @@ impl EncryptPush {
             return Err(ApiMisuse::Order("the message is finished").into());
         }
         Ok(Push::Taken(match &mut self.engine {
-            PushEngine::Direct { encryptor, sealed } => {
+            Sealing::Direct { encryptor, block: sealed } => {
                 let progress = encryptor.update(plaintext, sealed.room())?;
                 sealed.put(progress.written);
                 progress.read
             }
-            PushEngine::Ahead(ahead) if ahead.has_failed() => {
+            Sealing::Ahead(ahead) if ahead.has_failed() => {
                 return Err(ApiMisuse::Poisoned.into());
             }
-            PushEngine::Ahead(ahead) => match ahead.plaintext.fill_from(plaintext) {
+            Sealing::Ahead(ahead) => match ahead.plaintext.fill_from(plaintext) {
                 0 if !plaintext.is_empty() => return Ok(Push::NeedsWork),
                 taken => taken,
             },
@@ -285,7 +281,7 @@ impl EncryptPush {
     /// Nothing more may be pushed; [`Work::work`] then ends the message.
     fn close(&mut self) {
         self.closing = true;
-        if let PushEngine::Ahead(ahead) = &mut self.engine {
+        if let Sealing::Ahead(ahead) = &mut self.engine {
             ahead.close();
         }
     }
@@ -293,39 +289,36 @@ impl EncryptPush {
     /// Whether plaintext waits that can be sealed before more of it comes.
     fn has_whole_frames(&self) -> bool {
         match &self.engine {
-            PushEngine::Direct { .. } => false,
-            PushEngine::Ahead(ahead) => ahead.has_whole_frames(),
+            Sealing::Direct { .. } => false,
+            Sealing::Ahead(ahead) => ahead.has_whole_frames(),
         }
     }
 
     fn unwritten(&self) -> &[u8] {
         match &self.engine {
-            PushEngine::Direct { sealed, .. } => sealed.unused(),
-            PushEngine::Ahead(ahead) => ahead.sealed.unused(),
+            Sealing::Direct { block: sealed, .. } => sealed.unused(),
+            Sealing::Ahead(ahead) => ahead.sealed.unused(),
         }
     }
 
     fn wrote(&mut self, len: usize) {
         match &mut self.engine {
-            PushEngine::Direct { sealed, .. } => sealed.consume(len),
-            PushEngine::Ahead(ahead) => ahead.sealed.consume(len),
+            Sealing::Direct { block: sealed, .. } => sealed.consume(len),
+            Sealing::Ahead(ahead) => ahead.sealed.consume(len),
         }
     }
 
     fn is_finished(&self) -> bool {
         match &self.engine {
-            PushEngine::Direct { encryptor, sealed } => {
+            Sealing::Direct { encryptor, block: sealed } => {
                 encryptor.is_finished() && sealed.is_empty()
             }
-            PushEngine::Ahead(ahead) => ahead.is_finished(),
+            Sealing::Ahead(ahead) => ahead.is_finished(),
         }
     }
 
     fn header(&self) -> &Header {
-        match &self.engine {
-            PushEngine::Direct { encryptor, .. } => encryptor.header(),
-            PushEngine::Ahead(ahead) => ahead.encryptor.header(),
-        }
+        self.engine.header()
     }
 }
 
@@ -333,19 +326,19 @@ impl Work for EncryptPush {
     /// Seals what can be sealed, where everything sealed was written.
     fn work(&mut self) -> Result<(), Error> {
         match &mut self.engine {
-            PushEngine::Direct { encryptor, sealed } if self.closing => {
+            Sealing::Direct { encryptor, block: sealed } if self.closing => {
                 let written = encryptor.finish(sealed.room())?;
                 sealed.put(written);
                 Ok(())
             }
-            PushEngine::Direct { .. } => Ok(()),
-            PushEngine::Ahead(ahead) => ahead.work(),
+            Sealing::Direct { .. } => Ok(()),
+            Sealing::Ahead(ahead) => ahead.work(),
         }
     }
 
     #[cfg(feature = "tokio")]
     fn is_long(&self) -> bool {
-        matches!(&self.engine, PushEngine::Ahead(ahead) if ahead.plaintext.unused().len() > SHORT_LEN)
+        self.engine.is_long()
     }
 }
 
