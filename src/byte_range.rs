@@ -145,9 +145,10 @@ impl ByteSpan {
         let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         let end = index(self.end).min(plaintext.len());
         let start = index(self.start).min(end);
+        let len = end.saturating_sub(start);
         plaintext.copy_within(start..end, 0);
-        wipe(plaintext.get_mut(end - start..).unwrap_or_default());
-        plaintext.truncate(end - start);
+        wipe(plaintext.get_mut(len..).unwrap_or_default());
+        plaintext.truncate(len);
         plaintext
     }
 }

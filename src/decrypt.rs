@@ -52,8 +52,11 @@ impl AuthenticHeader {
     }
 
     /// The encrypted data key that was opened.
+    #[cfg_attr(
+        not(any(test, fuzzing)),
+        expect(clippy::indexing_slicing, reason = "checked when the materials came")
+    )]
     pub fn opened_by(&self) -> &EncryptedDataKey {
-        // Checked when the materials came.
         &self.header.encrypted_data_keys[self.opened_by]
     }
 

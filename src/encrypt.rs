@@ -498,9 +498,9 @@ impl Encryptor {
         }
         self.count(plaintext.len())?;
         let frame_len = to_usize(self.sealer.frame_len());
-        let last_len = match plaintext.len() % frame_len {
-            0 => plaintext.len().min(frame_len),
-            len => len,
+        let last_len = match plaintext.len().checked_rem(frame_len) {
+            None | Some(0) => plaintext.len().min(frame_len),
+            Some(len) => len,
         };
         let (regular, last) = plaintext.split_at(plaintext.len().saturating_sub(last_len));
         let mut output = Output::new(output);

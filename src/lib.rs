@@ -53,6 +53,23 @@
 //! `unwrap`, `reuse`), `provider`, `key`, `outcome`, `duration_us`; DEBUG if it worked, WARN if it failed.
 //! No event holds a secret, plaintext, or the value of a context pair.
 
+// What comes from outside must not be able to stop a program. Tests may.
+#![cfg_attr(
+    not(any(test, fuzzing)),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod api;
 mod byte_range;
 mod caching;

@@ -262,7 +262,7 @@ impl RangeOpener {
     /// most `max_len` bytes of ciphertext, but of one in any case.
     pub(crate) fn first_piece(&self, range: &Range<u64>, max_len: u64) -> RangePlan {
         let first = self.geometry.frame_of(range.start);
-        let more = max_len / self.geometry.sealed_regular_len();
+        let more = max_len.checked_div(self.geometry.sealed_regular_len()).unwrap_or(1);
         let more = u32::try_from(more.saturating_sub(1)).unwrap_or(u32::MAX);
         let last = first.saturating_add(more).min(self.geometry.last());
         let end = self.geometry.plaintext(last).end.min(range.end);

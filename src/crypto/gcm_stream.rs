@@ -143,7 +143,8 @@ impl GcmStream {
         check_end(offset, in_out)?;
         // A beginning within a block goes through a whole one.
         let within = usize::try_from(offset % BLOCK).map_err(|_| CryptoError)?;
-        let head_len = if within == 0 { 0 } else { in_out.len().min(BLOCK_LEN - within) };
+        let head_len =
+            if within == 0 { 0 } else { in_out.len().min(BLOCK_LEN.saturating_sub(within)) };
         let (head, rest) = in_out.split_at_mut_checked(head_len).ok_or(CryptoError)?;
         if !head.is_empty() {
             let mut block = Block::default();

@@ -157,8 +157,8 @@ impl fmt::Display for EcdhCurve {
 /// `SubjectPublicKeyInfo`.
 fn check_point_form(field_len: usize, point: &[u8]) -> Result<(), CryptoError> {
     let len = match point.first() {
-        Some(2 | 3) => 1 + field_len,
-        Some(4) => 1 + 2 * field_len,
+        Some(2 | 3) => field_len.saturating_add(1),
+        Some(4) => field_len.saturating_mul(2).saturating_add(1),
         _ => return Err(CryptoError),
     };
     if point.len() == len { Ok(()) } else { Err(CryptoError) }

@@ -23,7 +23,7 @@ impl FrameCache {
     /// Keeps at most `max_len` bytes of frames of `frame_len`, or one if they are longer; 0 keeps none.
     pub(super) fn new(max_len: usize, frame_len: usize) -> Self {
         // Short frames cost more than their content.
-        let len = max_len / frame_len.saturating_add(ENTRY_LEN);
+        let len = max_len.checked_div(ENTRY_LEN.saturating_add(frame_len)).unwrap_or(0);
         Self { len: if max_len == 0 { 0 } else { len.max(1) }, places: Vec::new() }
     }
 

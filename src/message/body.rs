@@ -247,7 +247,6 @@ fn put<const N: usize>(out: &mut &mut [u8], bytes: [u8; N]) {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

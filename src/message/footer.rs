@@ -28,7 +28,6 @@ pub(crate) const MAX_FOOTER_LEN: u64 = 2 + 2 + 2 * (2 + 49);
 const LEN_LEN: usize = 2;
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -26,7 +26,8 @@ impl BodyGeometry {
             .checked_sub(body.start)
             .and_then(|len| len.checked_sub(to_u64(FrameKind::Final.overhead())))?;
         let sealed_len = frame_len.saturating_add(to_u64(FrameKind::Regular.overhead()));
-        let (regular, last_len) = (content / sealed_len, content % sealed_len);
+        let regular = content.checked_div(sealed_len)?;
+        let last_len = content.checked_rem(sealed_len)?;
         let regular = u32::try_from(regular).ok().filter(|count| *count < u32::MAX)?;
         let geometry = Self { body_start: body.start, frame_len, regular, last_len };
         (last_len <= frame_len).then_some(geometry)

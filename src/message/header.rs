@@ -83,11 +83,11 @@ impl Header {
 
     /// Where the encryption context starts, in bytes.
     pub(crate) fn context_offset(&self) -> u64 {
-        let version_and_type = match self.version() {
-            MessageVersion::V1 => 2,
-            MessageVersion::V2 => 1,
+        let before_id = match self.version() {
+            MessageVersion::V1 => 4, // version, type, suite
+            MessageVersion::V2 => 3, // version, suite
         };
-        to_u64(self.message_id.len()).saturating_add(version_and_type + 2)
+        to_u64(self.message_id.len()).saturating_add(before_id)
     }
 
     /// The header body. `Err` only if a field does not fit its width.

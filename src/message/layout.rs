@@ -69,9 +69,9 @@ impl FrameLayout {
     /// # Errors
     /// [`Error::ApiMisuse`] if it would be a frame beyond 2^32 - 1.
     pub fn frame_of(&self, plaintext_offset: u64) -> Result<u32, Error> {
-        let index = plaintext_offset / u64::from(self.frame_len);
-        u32::try_from(index)
-            .ok()
+        plaintext_offset
+            .checked_div(self.frame_len.into())
+            .and_then(|index| u32::try_from(index).ok())
             .and_then(|index| index.checked_add(1))
             .ok_or_else(|| self.too_many_frames())
     }
@@ -133,8 +133,8 @@ impl FrameLayout {
         let content = message_len
             .checked_sub(self.body_start)?
             .checked_sub(to_u64(FrameKind::Final.overhead()))?;
-        let regular = content / self.sealed_regular_len();
-        let last = content % self.sealed_regular_len();
+        let regular = content.checked_div(self.sealed_regular_len())?;
+        let last = content.checked_rem(self.sealed_regular_len())?;
         let fits = last <= u64::from(self.frame_len) && regular < u64::from(u32::MAX);
         fits.then(|| regular.checked_mul(self.frame_len.into())?.checked_add(last)).flatten()
     }
@@ -145,7 +145,7 @@ impl FrameLayout {
         let content = message_len
             .checked_sub(self.body_start)?
             .checked_sub(to_u64(FrameKind::Final.overhead()))?;
-        u32::try_from(content / self.sealed_regular_len()).ok()
+        u32::try_from(content.checked_div(self.sealed_regular_len())?).ok()
     }
 
     /// Length of a regular frame with all its parts, in bytes.

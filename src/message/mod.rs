@@ -3,7 +3,6 @@
 //! ```text
 //! message = header body | header auth | body (frames, or one unframed block) | footer, if signed
 //! ```
-#![warn(clippy::indexing_slicing)]
 
 pub(crate) mod body;
 pub(crate) mod footer;

@@ -209,10 +209,11 @@ impl HeldBack {
     /// Takes the next piece of the body, and appends all whole blocks to `out` that are not at the end.
     pub(super) fn pass(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let ready = self.bytes.len().saturating_add(piece.len()).saturating_sub(self.end_len);
-        let whole = ready - ready % BLOCK_LEN;
+        let whole = ready.saturating_sub(ready % BLOCK_LEN);
         let held = whole.min(self.bytes.len());
         // `held` is less only if it is `whole`, so this takes no more than there is.
-        let (now, later) = piece.split_at_checked(whole - held).unwrap_or((piece, &[]));
+        let now_len = whole.saturating_sub(held);
+        let (now, later) = piece.split_at_checked(now_len).unwrap_or((piece, &[]));
         out.reserve(whole);
         out.extend(self.bytes.drain(..held));
         out.extend_from_slice(now);

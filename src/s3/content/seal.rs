@@ -81,7 +81,7 @@ impl Sealer {
     ) -> Result<(), Error> {
         let ready = self.pending.len().saturating_add(plaintext.len());
         check_len(self.sealed.len(), ready)?;
-        let whole = ready - ready % BLOCK_LEN;
+        let whole = ready.saturating_sub(ready % BLOCK_LEN);
         let Some((now, later)) = whole
             .checked_sub(self.pending.len())
             .and_then(|now_len| plaintext.split_at_checked(now_len))

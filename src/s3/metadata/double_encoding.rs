@@ -73,7 +73,7 @@ fn decode_q(data: &str) -> Option<Vec<u8>> {
                 rest = tail;
                 let digit = |byte: u8| char::from(byte).to_digit(16);
                 let [high, low] = digits.map(digit);
-                u8::try_from(high? * 16 + low?).ok()?
+                u8::try_from(high? << 4 | low?).ok()?
             }
             byte => byte,
         });
