@@ -322,6 +322,12 @@ impl Decryptor {
         Err(InvalidMessage::new(Malformed::Truncated { field }, offset).into())
     }
 
+    /// As if all frames before this one had been opened.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&mut self, sequence_number: u32) {
+        self.state = State::Frame { sequence_number };
+    }
+
     fn advance(&mut self, rest: &mut &[u8], output: &mut Output<'_>) -> Result<(), Error> {
         loop {
             if !self.withheld {

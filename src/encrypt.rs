@@ -629,6 +629,12 @@ impl Encryptor {
         Ok(())
     }
 
+    /// As if all frames before this one had been sealed.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&mut self, sequence_number: u32) {
+        self.sequence_number = sequence_number;
+    }
+
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
         if let Some(left) = &mut self.left {
             *left = left

@@ -87,6 +87,8 @@ mod frames;
 pub mod fuzzing;
 mod io;
 mod keyring;
+#[cfg(test)]
+mod last_frames;
 mod materials;
 mod message;
 mod output;

@@ -10,6 +10,7 @@ mod keygen;
 mod keys;
 #[cfg(feature = "testing")]
 mod kms;
+mod limits;
 mod range;
 #[cfg(all(feature = "s3", feature = "testing"))]
 mod s3;

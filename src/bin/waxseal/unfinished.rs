@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -103,10 +103,12 @@ fn all() -> MutexGuard<'static, Vec<Entry>> {
 /// has ignored, as `nohup` does, stay ignored.
 #[cfg(unix)]
 fn catch_signals() {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // Where it does not end the process, writing beyond the limit on the length of files is an error as others.
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
         let ignored = ignored_signals();
         let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
             .into_iter()

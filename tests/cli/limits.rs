@@ -1,0 +1,205 @@
+//! Machines that fail: full disks, folders that cannot be written to, limits on the process, and its death. Nothing
+//! is lost, and nothing that is not whole has the name of the output.
+#![cfg(target_os = "linux")]
+
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+
+use crate::*;
+
+/// Every command that writes a file: its arguments, with `-o` and the file last.
+fn writing() -> [(&'static str, Vec<&'static str>); 4] {
+    [
+        ("encrypt", vec!["encrypt", "-k", KEY, "-i", "plaintext", "-o"]),
+        ("decrypt", vec!["decrypt", "-k", KEY, "-i", "message", "-o"]),
+        ("range", vec!["decrypt", "-k", KEY, "-i", "unsigned", "--range", "10-4000000", "-o"]),
+        ("keygen", vec!["keygen", "--kind", "aes256", "--out"]),
+    ]
+}
+
+/// Four megabytes in each form, which is more than [`SMALL`] holds.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let plaintext = b"plaintext that must not be seen\n".repeat(131_072);
+    folder.write("plaintext", &plaintext);
+    folder.write("message", message(&plaintext, SIGNED, &[]));
+    folder.write("unsigned", message(&plaintext, UNSIGNED, &[]));
+    fs::create_dir(folder.path("small")).unwrap();
+    folder
+}
+
+/// Runs the program where a script has prepared the folder `small`; `None` where mounting is not allowed. The script
+/// finds the program in `$0` and its arguments in `$@`.
+fn mounted(folder: &Folder, mount: &str, args: &[&str]) -> Option<Done> {
+    let script =
+        format!("{{ {mount}; }} || exit 99; \"$0\" \"$@\"; code=$?; ls -A small; exit $code");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--user", "--map-root-user", "sh", "-c", &script, PROGRAM]).args(args);
+    let output = unshare.current_dir(folder.0.path()).stdin(Stdio::null()).output().ok()?;
+    if output.status.code() == Some(99) || output.stderr.starts_with(b"unshare") {
+        println!("not checked: mounting is not allowed here");
+        return None;
+    }
+    Some(output.into())
+}
+
+const SMALL: &str = "mount -t tmpfs -o size=1m none small";
+
+#[test]
+fn a_full_disk_leaves_nothing_unfinished() {
+    let folder = folder();
+    for (name, mut args) in writing() {
+        args.push("small/out");
+        // A key is so short that there must be no room at all.
+        let room = if name == "keygen" {
+            "head -c 2m /dev/zero > small/full 2>/dev/null; true"
+        } else {
+            "true"
+        };
+        let Some(done) = mounted(&folder, &format!("{SMALL} && {room}"), &args) else { return };
+        let done = done.fails(1, "cannot write `small/out`");
+        let left = if name == "keygen" { "full\n" } else { "" };
+        assert_eq!(String::from_utf8(done.stdout).unwrap(), left, "{name}");
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_the_file_that_would_be_replaced() {
+    let folder = folder();
+    for (name, mut args) in writing() {
+        if name == "keygen" {
+            // It replaces nothing.
+            continue;
+        }
+        args.extend(["small/out", "--force"]);
+        let mount = format!("{SMALL} && echo old > small/out");
+        // What is there afterwards, and what it holds.
+        let script = format!("{mount} && {{ trap 'cat small/out' EXIT; }}");
+        let Some(done) = mounted(&folder, &script, &args) else { return };
+        let done = done.fails(1, "cannot write `small/out`");
+        assert_eq!(String::from_utf8(done.stdout).unwrap(), "out\nold\n", "{name}");
+    }
+}
+
+#[test]
+fn a_full_disk_stops_a_tree_and_keeps_what_is_whole() {
+    let folder = folder();
+    for (name, len) in [("a", 1000), ("b", 4_000_000), ("c", 1000)] {
+        folder.write(&format!("in/{name}"), vec![1; len]);
+    }
+    for threads in ["1", "2"] {
+        let args =
+            ["encrypt", "-k", KEY, "-r", "--threads", threads, "-i", "in", "-o", "small/out"];
+        let script = format!("{SMALL} && {{ trap 'ls -A small/out' EXIT; }}");
+        let Some(done) = mounted(&folder, &script, &args) else { return };
+        let done = done.fails(1, "cannot write `small/out/b.");
+        let names = String::from_utf8(done.stdout).unwrap();
+        let names: Vec<_> = names.lines().collect();
+        // The third may have been worked on at the same time.
+        assert!(names[..2] == ["out", "a.encrypted"], "{names:?}");
+        assert!(names.len() == 2 || names[2..] == ["c.encrypted"], "{names:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_read_only_is_named() {
+    let folder = folder();
+    folder.write("small/old", "old");
+    let read_only = "mount --bind small small && mount -o remount,ro,bind small";
+    for (name, args) in writing() {
+        let args = [&args[..], &["small/out"]].concat();
+        let Some(done) = mounted(&folder, read_only, &args) else { return };
+        let done = done.fails(1, "`small/out`");
+        assert_eq!(String::from_utf8(done.stdout).unwrap(), "old\n", "{name}");
+    }
+    let (_, args) = &writing()[0];
+    let args = [&args[..], &["small/old", "--force"]].concat();
+    let Some(done) = mounted(&folder, read_only, &args) else { return };
+    done.fails(1, "`small/old`");
+    assert_eq!(folder.read("small/old"), b"old");
+}
+
+/// A limit on the length of files comes as a signal, unless it is caught.
+#[test]
+fn a_limit_on_the_length_of_files_leaves_nothing_unfinished() {
+    let folder = folder();
+    for (name, mut args) in writing() {
+        if name == "keygen" {
+            continue;
+        }
+        args.push("out");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -c 0; ulimit -f 100; exec \"$0\" \"$@\"", PROGRAM]).args(&args);
+        let output = shell.current_dir(folder.0.path()).output().unwrap();
+        assert_eq!(output.status.signal(), None, "{name}");
+        Done::from(output).refuses(1, "cannot write `out`");
+        assert_eq!(folder.names(), ["message", "plaintext", "unsigned"], "{name}");
+    }
+}
+
+/// Nothing can be tidied up: what is left has another name, is for its owner only, and is in nobody's way.
+#[test]
+fn death_in_the_middle_leaves_no_output_and_no_old_file_changed() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = folder();
+    let message = folder.read("message");
+    for old in [false, true] {
+        if old {
+            folder.write("out", "old");
+        }
+        let before = folder.names();
+        let mut args = vec!["decrypt", "-k", KEY, "-o", "out"];
+        if old {
+            args.push("--force");
+        }
+        let mut child = folder.command(&args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(&message[..message.len() - 100]).unwrap();
+        let temporary = |folder: &Folder| {
+            let mut names = folder.names();
+            names.retain(|name| !before.contains(name));
+            names.pop()
+        };
+        let mut waits = 0;
+        while temporary(&folder).is_none() {
+            waits += 1;
+            assert!(waits < 6000, "no temporary file");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let left = temporary(&folder).unwrap();
+        assert!(left.starts_with(".waxseal-"), "{left}");
+        let mode = fs::metadata(folder.path(&left)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        if old {
+            assert_eq!(folder.read("out"), b"old");
+        } else {
+            assert!(!folder.path("out").exists());
+        }
+        // Another try is not disturbed by it.
+        assert_eq!(folder.run_with(&args, &message).ok(), b"");
+        assert_eq!(folder.read("out"), folder.read("plaintext"));
+        for name in [&*left, "out"] {
+            fs::remove_file(folder.path(name)).unwrap();
+        }
+    }
+}
+
+/// A reader of the pipe that goes away, and one that is slow and takes one byte at a time.
+#[test]
+fn a_slow_reader_gets_everything() {
+    let folder = folder();
+    let mut command = folder.command(&["decrypt", "-k", KEY, "-i", "message"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdout.take().unwrap();
+    let mut first = [0; 1000];
+    for byte in &mut first {
+        pipe.read_exact(std::slice::from_mut(byte)).unwrap();
+    }
+    let mut rest = Vec::new();
+    pipe.read_to_end(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!([&first[..], &rest].concat(), folder.read("plaintext"));
+}
