@@ -113,6 +113,37 @@ fn check_nothing(message: &[u8], keyring: &RawAesKeyring, in_body: bool) {
     assert!(!buffer.contains(&7), "{buffer:?}");
 }
 
+/// A message that does not end where its lengths say was once told to be cut, if the buffer was short.
+#[test]
+fn what_is_wrong_with_a_message_does_not_depend_on_the_room() {
+    let keyring = keyring();
+    for suite in [UNSIGNED, SIGNED] {
+        let message = message(&keyring, suite, &[7; 20]);
+        for at in 0..message.len() {
+            let mut changed = message.clone();
+            changed[at] ^= 1;
+            check_failure(&changed, &keyring);
+            check_failure(&message[..at], &keyring);
+        }
+        check_failure(&[&message[..], &message].concat(), &keyring);
+    }
+}
+
+/// It is the same for any room, unless the message has an end, to which there must be room.
+fn check_failure(message: &[u8], keyring: &RawAesKeyring) {
+    let expected = decrypt(message, keyring).now().unwrap_err();
+    for len in [0, 1, 8, 20, message.len()] {
+        let mut buffer = vec![BEFORE; len];
+        match decrypt(message, keyring).into_buffer(&mut buffer).now().unwrap_err() {
+            Error::ApiMisuse(ApiMisuse::BufferTooShort { needed, .. }) => {
+                assert!(needed > to_u64(len));
+            }
+            error => assert_eq!(error.to_string(), expected.to_string(), "{len} bytes"),
+        }
+        assert!(!buffer.contains(&7), "{buffer:?}");
+    }
+}
+
 #[test]
 fn a_header_that_is_not_allowed_leaves_the_buffer_alone() {
     let keyring = keyring();

@@ -5,19 +5,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 use waxseal::{
-    AesKey, ApiMisuse, CommitmentPolicy, ContentType, DecryptAt, DecryptReader, EcPrivateKey,
-    EcPublicKey, EncryptionContext, Error, LocalKeyring, LocalMultiKeyring, Locked, Malformed,
-    Policy, PolicyError, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey,
-    Stage,
+    AesKey, CommitmentPolicy, ContentType, DecryptAt, EcPrivateKey, EcPublicKey, EncryptionContext,
+    Error, LocalKeyring, LocalMultiKeyring, Malformed, Policy, PolicyError, RawAesKeyring,
+    RawEcdhKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey, Stage,
 };
 
 mod vector_keyrings;
+mod ways;
+
+use ways::{AT_ONCE, STREAMS, at_random};
 
 #[test]
 fn own_vectors() {
@@ -85,21 +86,6 @@ struct Expected {
     kind: Option<Vec<String>>,
 }
 
-/// One way to decrypt: what came out, and whether it ended well.
-type Way =
-    fn(&[u8], &dyn LocalKeyring, &Policy, &EncryptionContext) -> (Vec<u8>, Result<(), Error>);
-
-const WAYS: &[(&str, Way)] = &[
-    ("one-shot", one_shot),
-    ("into a buffer", into_buffer),
-    ("pieces of 1", |m, k, p, c| push(m, k, p, c, 1)),
-    ("pieces of 37", |m, k, p, c| push(m, k, p, c, 37)),
-    ("whole", |m, k, p, c| push(m, k, p, c, usize::MAX)),
-    ("reader", reader),
-    #[cfg(feature = "tokio")]
-    ("tokio reader", tokio_reader),
-];
-
 fn run(folder: &Path) -> Counts {
     let read = |name: &Path| fs::read(folder.join(name)).expect("a file of the vectors is missing");
     let manifest: Manifest =
@@ -138,7 +124,7 @@ fn run(folder: &Path) -> Counts {
         let parent = case.derived_from.as_deref().and_then(|id| by_id.get(id));
         let parent =
             parent.map(|parent| (*parent, read(parent.plaintext.as_ref().expect("parent"))));
-        let mut ways = WAYS.to_vec();
+        let mut ways = [AT_ONCE, STREAMS].concat();
         if let Some(verdict) = random_access_differs(case, &message, &*keyring, &policy, &context) {
             match verdict {
                 Ok(true) => counts.unsigned += 1,
@@ -310,112 +296,6 @@ fn keyring(spec: &Value, keys: &Value) -> Result<Box<dyn LocalKeyring>, String> 
     })
 }
 
-fn one_shot(
-    message: &[u8],
-    keyring: &dyn LocalKeyring,
-    policy: &Policy,
-    context: &EncryptionContext,
-) -> (Vec<u8>, Result<(), Error>) {
-    match waxseal::decrypt(message, keyring).policy(policy.clone()).require(context).now() {
-        Ok(opened) => (opened.into_plaintext(), Ok(())),
-        Err(error) => (Vec::new(), Err(error)),
-    }
-}
-
-/// With no byte more room than what is asked for.
-fn into_buffer(
-    message: &[u8],
-    keyring: &dyn LocalKeyring,
-    policy: &Policy,
-    context: &EncryptionContext,
-) -> (Vec<u8>, Result<(), Error>) {
-    let decrypt = || waxseal::decrypt(message, keyring).policy(policy.clone()).require(context);
-    let mut buffer = Vec::new();
-    let mut result = decrypt().into_buffer(&mut buffer).now();
-    if let Err(Error::ApiMisuse(ApiMisuse::BufferTooShort { needed, .. })) = result {
-        buffer = vec![0; usize::try_from(needed).expect("it is no longer than the message")];
-        result = decrypt().into_buffer(&mut buffer).now();
-    }
-    match result {
-        Ok(opened) => {
-            assert_eq!(opened.written(), buffer.len(), "it asked for more than it needs");
-            (buffer, Ok(()))
-        }
-        Err(error) => {
-            assert!(buffer.iter().all(|byte| *byte == 0), "plaintext was left: {error}");
-            (Vec::new(), Err(error))
-        }
-    }
-}
-
-/// Pieces of input go in one at a time, and as large pieces of output come out.
-fn push(
-    message: &[u8],
-    keyring: &dyn LocalKeyring,
-    policy: &Policy,
-    context: &EncryptionContext,
-    step: usize,
-) -> (Vec<u8>, Result<(), Error>) {
-    let mut released = Vec::new();
-    let result = (|| {
-        let mut reader = waxseal::HeaderReader::new(policy.clone());
-        let mut rest = message;
-        while !reader.is_complete() && !rest.is_empty() {
-            let piece = &rest[..step.min(rest.len())];
-            let taken = reader.push(piece)?;
-            rest = &rest[taken..];
-        }
-        let locked: Locked = reader.finish()?;
-        let mut decryptor = locked.unlock(keyring).require(context).now()?;
-        let mut out = vec![0; step.min(1000)];
-        loop {
-            let piece = &rest[..step.min(rest.len())];
-            let progress = decryptor.update(piece, &mut out)?;
-            released.extend_from_slice(&out[..progress.written]);
-            rest = &rest[progress.read..];
-            if rest.is_empty() && progress.written == 0 {
-                break;
-            }
-        }
-        decryptor.finish().map(drop)
-    })();
-    (released, result)
-}
-
-fn reader(
-    message: &[u8],
-    keyring: &dyn LocalKeyring,
-    policy: &Policy,
-    context: &EncryptionContext,
-) -> (Vec<u8>, Result<(), Error>) {
-    let mut released = Vec::new();
-    let result = (|| {
-        let locked = DecryptReader::open_with(message, policy.clone())?;
-        let mut reader = locked.unlock(keyring).require(context).now()?;
-        reader.read_to_end(&mut released).map(drop).map_err(Error::from_io)
-    })();
-    (released, result)
-}
-
-#[cfg(feature = "tokio")]
-fn tokio_reader(
-    message: &[u8],
-    keyring: &dyn LocalKeyring,
-    policy: &Policy,
-    context: &EncryptionContext,
-) -> (Vec<u8>, Result<(), Error>) {
-    use tokio::io::AsyncReadExt;
-
-    let mut released = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let result = runtime.block_on(async {
-        let locked = waxseal::tokio::DecryptReader::open_with(message, policy.clone()).await?;
-        let mut reader = locked.unlock(keyring).require(context).await?;
-        reader.read_to_end(&mut released).await.map(drop).map_err(Error::from_io)
-    });
-    (released, result)
-}
-
 /// What must hold where reading at random may not do as all other ways do; `None` if it must do the same.
 ///
 /// There are two such messages. One without frames is refused. One of which only the signature is wrong opens, as nobody
@@ -440,7 +320,8 @@ fn random_access_differs(
         let good = if case.expected.result == "success" { refused } else { result.is_err() };
         return Some(if good { Ok(false) } else { Err(format!("not refused, but {result:?}")) });
     }
-    let (released, streamed) = push(message, keyring, policy, context, usize::MAX);
+    let (_, stream) = STREAMS[0];
+    let (released, streamed) = stream(message, keyring, policy, context);
     if !matches!(streamed, Err(Error::Unauthentic(Stage::Signature))) {
         return None;
     }
@@ -459,31 +340,6 @@ fn random_access_differs(
         Err(Error::InvalidMessage(_)) if is_footer_wrong => Ok(false),
         Err(error) => Err(format!("did not open: {error}")),
     })
-}
-
-/// All of it, from places in an order that no stream has. Where the message signs, that is given up.
-fn at_random(
-    message: &[u8],
-    keyring: &dyn LocalKeyring,
-    policy: &Policy,
-    context: &EncryptionContext,
-) -> (Vec<u8>, Result<(), Error>) {
-    let mut released = Vec::new();
-    let result = (|| {
-        let locked = DecryptAt::open_with(message, policy.clone())?.without_verifying_signature();
-        let plaintext = locked.unlock(keyring).require(context).now()?;
-        let len = usize::try_from(plaintext.len()).expect("vectors are short");
-        let mut whole = vec![0; len];
-        let starts: Vec<usize> = (0..len).step_by(37).collect();
-        for start in starts.iter().rev().copied() {
-            let end = (start + 37).min(len);
-            let offset = u64::try_from(start).expect("it is short");
-            plaintext.read_exact_at(&mut whole[start..end], offset)?;
-        }
-        released = whole;
-        Ok(())
-    })();
-    (released, result)
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -5,15 +5,15 @@ use std::num::NonZeroUsize;
 
 use super::{Decrypt, Encrypt, Plaintext};
 use crate::context::EncryptionContext;
-use crate::decrypt::AuthenticHeader;
-use crate::encrypt::Encryptor;
+use crate::decrypt::{AuthenticHeader, Decryptor};
+use crate::encrypt::{Encryptor, Progress};
 use crate::error::{ApiMisuse, Error};
 use crate::keyring::now;
 use crate::materials::{BoxFuture, LocalMaterialsManager, MaterialsManager};
 use crate::message::body::{UnframedPrefix, framed_plaintext_len};
 use crate::message::{ContentType, FrameLayout, Header, to_u64};
 use crate::policy::SignedStreaming;
-use crate::secret::wipe;
+use crate::secret::{SecretBuffer, wipe};
 use crate::unlock::{JustDecrypt, Locked, Required, Unlock};
 
 impl<'a, M: MaterialsManager + ?Sized> Encrypt<'a, M> {
@@ -226,15 +226,20 @@ impl<M: MaterialsManager + ?Sized> LockedMessage<'_, M> {
 
     /// All of the plaintext, or nothing.
     pub(super) async fn decrypt(self, output: &mut [u8]) -> Result<DecryptedIntoBuffer, Error> {
-        // Of a message that is not whole nothing stays, and the error is about that.
-        if let Some(len) = self.stated_len() {
+        let stated_len = self.stated_len();
+        if let Some(len) = stated_len {
             check_room(to_u64(len), output)?;
         }
         let Self { locked, body, keys, required, threads } = self;
         let unlock = Unlock::new(locked, keys, JustDecrypt).required(required).threads(threads);
         let mut decryptor = unlock.run().await?;
-        let result = decryptor.update(body, output);
-        let result = result.and_then(|progress| Ok((progress.written, decryptor.finish()?)));
+        let result = if stated_len.is_none() && output.len() < body.len() {
+            // Of a message that is not whole nothing stays, and the error is about that, not about the room.
+            Err(failure(decryptor, body, output))
+        } else {
+            let result = decryptor.update(body, output);
+            result.and_then(|progress| Ok((progress.written, decryptor.finish()?)))
+        };
         match result {
             Ok((written, verified)) => Ok(DecryptedIntoBuffer { written, header: verified.header }),
             Err(error) => {
@@ -316,7 +321,31 @@ impl DecryptedIntoBuffer {
     }
 }
 
+/// Why a message has no end, for which all of it has to be opened, whatever room there is in `output`.
+fn failure(mut decryptor: Decryptor, body: &[u8], output: &[u8]) -> Error {
+    let mut scratch = SecretBuffer::default();
+    let (mut rest, mut len) = (body, 0_u64);
+    loop {
+        match decryptor.update(rest, scratch.prepare(SCRATCH_LEN)) {
+            Ok(Progress { read, written: 0 }) if read == rest.len() => break,
+            Ok(Progress { read, written }) => {
+                rest = rest.get(read..).unwrap_or_default();
+                len = len.saturating_add(to_u64(written));
+            }
+            Err(error) => return error,
+        }
+    }
+    match decryptor.finish() {
+        Err(error) => error,
+        // It has an end that could not be found from its lengths.
+        Ok(_) => ApiMisuse::BufferTooShort { needed: len, found: to_u64(output.len()) }.into(),
+    }
+}
+
 fn check_room(needed: u64, output: &[u8]) -> Result<(), Error> {
     let found = to_u64(output.len());
     if found < needed { Err(ApiMisuse::BufferTooShort { needed, found }.into()) } else { Ok(()) }
 }
+
+/// Most frames fit; others go through the decryptor's own memory.
+const SCRATCH_LEN: usize = 4096;
