@@ -48,6 +48,7 @@ mod hash;
 mod legacy;
 mod nist;
 mod pem;
+pub(super) mod randomness;
 mod rsa;
 
 /// The items of a backend, so that a difference between their signatures does not compile.
