@@ -210,6 +210,8 @@ pub enum RsaPadding {
 
 /// Fills `out` with unpredictable bytes, from the operating system or from the validated module.
 pub(crate) fn random(out: &mut [u8]) -> Result<(), CryptoError> {
+    #[cfg(test)]
+    tests::randomness::draw()?;
     #[cfg(feature = "fips")]
     return aws_lc::random(out);
     #[cfg(not(feature = "fips"))]

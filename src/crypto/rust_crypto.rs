@@ -15,7 +15,6 @@ use hmac::{Hmac, Mac};
 use p256::elliptic_curve::Generate;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey, EncodePublicKey, PrivateKeyInfoRef};
-use rsa::rand_core::UnwrapErr;
 use rsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 use rsa::traits::{PaddingScheme, PublicKeyParts};
 use rsa::{Oaep, Pkcs1v15Encrypt};
@@ -27,8 +26,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) use aes::{CbcKey, CtrKey};
 pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
-use super::system_rng::SystemRng;
-use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, random, redacted, rsa_der};
+use super::system_rng::{LatchingRng, SystemRng};
+use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, redacted, rsa_der};
 
 /// An AES-GCM key whose key schedule is ready.
 pub(crate) struct GcmKey(Gcm);
@@ -417,9 +416,10 @@ impl RsaPrivateKey {
             return Err(CryptoError);
         }
         let bits = usize::try_from(bits).map_err(opaque)?;
-        // Key generation has no way to report a failing generator, so ask once before it can panic.
-        random(&mut [0; 32])?;
-        Ok(Self(rsa::RsaPrivateKey::new(&mut UnwrapErr(SystemRng), bits).map_err(opaque)?))
+        let mut rng = LatchingRng::default();
+        let key = rsa::RsaPrivateKey::new(&mut rng, bits).map_err(opaque);
+        rng.check()?;
+        Ok(Self(key?))
     }
 
     pub(crate) fn from_pkcs8_der(der: &[u8]) -> Result<Self, CryptoError> {

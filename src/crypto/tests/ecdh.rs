@@ -313,7 +313,7 @@ fn ecdh_debug_is_redacted<B: EcdhBackend>() {
 }
 
 /// PKCS #8 without a public key, of a number of any length.
-fn pkcs8(curve: EcdhCurve, scalar: &[u8]) -> Vec<u8> {
+pub(super) fn pkcs8(curve: EcdhCurve, scalar: &[u8]) -> Vec<u8> {
     let digits = &scalar[scalar.iter().take_while(|byte| **byte == 0).count()..];
     pkcs8_of(curve, &[&vec![0; curve.field_len() - digits.len()], digits].concat())
 }

@@ -1,6 +1,7 @@
 //! Every test here is written once, against [`Backend`], and runs for each enabled backend.
 //!
-//! Expected outputs come from Wycheproof or from OpenSSL (`data/`), never from this crate.
+//! Expected outputs come from Wycheproof, from NIST (`tests/vectors_nist`) or from OpenSSL (`data/`), never
+//! from this crate.
 
 use std::fmt::Debug;
 
@@ -45,7 +46,9 @@ mod gcm_stream;
 mod hash;
 #[cfg(feature = "s3-format")]
 mod legacy;
+mod nist;
 mod pem;
+pub(super) mod randomness;
 mod rsa;
 
 /// The items of a backend, so that a difference between their signatures does not compile.
@@ -87,13 +90,22 @@ trait Backend {
         out: &mut [u8],
     ) -> Result<(), CryptoError>;
 
+    fn kbkdf_of_input(
+        hash: Hash,
+        key: &[u8],
+        input: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError>;
+
     fn kbkdf(
         hash: Hash,
         key: &[u8],
         label: &[u8],
         context: &[u8],
         out: &mut [u8],
-    ) -> Result<(), CryptoError>;
+    ) -> Result<(), CryptoError> {
+        Self::kbkdf_of_input(hash, key, &kbkdf_input(label, context, out.len())?, out)
+    }
 
     fn hasher(hash: Hash) -> Self::Hasher;
     fn update(hasher: &mut Self::Hasher, data: &[u8]);
@@ -187,14 +199,13 @@ macro_rules! impl_backend {
                 super::$module::Prk::extract(hash, salt, input_key).expand(info, out)
             }
 
-            fn kbkdf(
+            fn kbkdf_of_input(
                 hash: Hash,
                 key: &[u8],
-                label: &[u8],
-                context: &[u8],
+                input: &[u8],
                 out: &mut [u8],
             ) -> Result<(), CryptoError> {
-                super::$module::kbkdf(hash, key, &kbkdf_input(label, context, out.len())?, out)
+                super::$module::kbkdf(hash, key, input, out)
             }
 
             fn hasher(hash: Hash) -> Self::Hasher {
