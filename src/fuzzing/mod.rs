@@ -1,0 +1,20 @@
+//! Bodies of the fuzz targets, which are one line each in `fuzz/`.
+//!
+//! Everything here is a function of its input, as far as that goes: data key and message id are fixed, so
+//! that a fuzzer can learn what it changes. Choices are taken from the end of the input, so that whole
+//! messages, keys and instruction files are good seeds.
+//!
+//! `docs/fuzzing.md` says what each target attacks, and what came of it.
+
+mod choices;
+mod decrypt;
+mod fixed;
+mod message;
+mod range;
+mod second_reading;
+mod stream;
+
+pub use choices::Choices;
+pub use decrypt::{decrypt, parallel, roundtrip};
+pub use message::message;
+pub use range::range;
