@@ -6,6 +6,8 @@
 //!
 //! `docs/fuzzing.md` says what each target attacks, and what came of it.
 
+#[cfg(all(feature = "rustcrypto", any(feature = "aws-lc-rs", feature = "fips")))]
+mod backends;
 mod choices;
 mod decrypt;
 mod fixed;
@@ -14,6 +16,8 @@ mod range;
 mod second_reading;
 mod stream;
 
+#[cfg(all(feature = "rustcrypto", any(feature = "aws-lc-rs", feature = "fips")))]
+pub use backends::backends;
 pub use choices::Choices;
 pub use decrypt::{decrypt, parallel, roundtrip};
 pub use message::message;
