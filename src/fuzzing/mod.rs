@@ -13,6 +13,8 @@ mod decrypt;
 mod fixed;
 mod message;
 mod range;
+#[cfg(feature = "s3-format")]
+mod s3_metadata;
 mod second_reading;
 mod stream;
 
@@ -22,3 +24,5 @@ pub use choices::Choices;
 pub use decrypt::{decrypt, parallel, roundtrip};
 pub use message::message;
 pub use range::range;
+#[cfg(feature = "s3-format")]
+pub use s3_metadata::s3_metadata;
