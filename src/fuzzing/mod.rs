@@ -8,6 +8,7 @@
 
 #[cfg(all(feature = "rustcrypto", any(feature = "aws-lc-rs", feature = "fips")))]
 mod backends;
+mod calls;
 mod choices;
 mod decrypt;
 mod fixed;
@@ -20,6 +21,7 @@ mod stream;
 
 #[cfg(all(feature = "rustcrypto", any(feature = "aws-lc-rs", feature = "fips")))]
 pub use backends::backends;
+pub use calls::calls;
 pub use choices::Choices;
 pub use decrypt::{decrypt, parallel, roundtrip};
 pub use message::message;
