@@ -12,8 +12,11 @@ mod calls;
 mod choices;
 mod decrypt;
 mod fixed;
+mod keys;
 mod message;
 mod range;
+#[cfg(feature = "s3-format")]
+mod s3_content;
 #[cfg(feature = "s3-format")]
 mod s3_metadata;
 mod second_reading;
@@ -24,7 +27,10 @@ pub use backends::backends;
 pub use calls::calls;
 pub use choices::Choices;
 pub use decrypt::{decrypt, parallel, roundtrip};
+pub use keys::keys;
 pub use message::message;
 pub use range::range;
+#[cfg(feature = "s3-format")]
+pub use s3_content::s3_content;
 #[cfg(feature = "s3-format")]
 pub use s3_metadata::s3_metadata;
