@@ -11,6 +11,8 @@ mod backends;
 mod calls;
 mod choices;
 mod decrypt;
+#[cfg(feature = "testing")]
+mod fake_kms;
 mod fixed;
 mod keys;
 mod message;
@@ -27,6 +29,8 @@ pub use backends::backends;
 pub use calls::calls;
 pub use choices::Choices;
 pub use decrypt::{decrypt, parallel, roundtrip};
+#[cfg(feature = "testing")]
+pub use fake_kms::fake_kms;
 pub use keys::keys;
 pub use message::message;
 pub use range::range;
