@@ -9,8 +9,8 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     cargo install --locked --version "$version" cargo-fuzz
 fi
 
-# Sanitizers need a nightly compiler, or a stable one that is told to act as if.
-if cargo +nightly --version >/dev/null 2>&1; then
+# Sanitizers need a nightly compiler, or a stable one that is told to act as if, which RUSTC_BOOTSTRAP=1 prefers.
+if [ "${RUSTC_BOOTSTRAP:-}" != 1 ] && cargo +nightly --version >/dev/null 2>&1; then
     fuzz=(cargo +nightly fuzz)
 else
     export RUSTC_BOOTSTRAP=1
