@@ -38,8 +38,8 @@ const LEVELS: &[(&str, u8)] = &[
 
 /// A word that only some modules may hold, and why.
 const ONLY: &[(&str, &[&str])] = &[
-    ("std::io", &["io", "error", "api", "s3", "bin"]),
-    ("tokio::io::", &["io", "s3", "bin"]),
+    ("std::io", &["io", "error", "api", "s3", "bin", "fuzzing"]),
+    ("tokio::io::", &["io", "s3", "bin", "fuzzing"]),
     ("aws_lc_rs", &["crypto"]),
     ("aes_gcm::", &["crypto"]),
     ("aes_kw::", &["crypto"]),
@@ -57,7 +57,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aws_sdk", &["keyring", "s3", "testing", "bin"]),
     ("aws_config", &["keyring", "bin"]),
     ("aws_credential_types", &["keyring", "s3"]),
-    ("aws_smithy", &["s3", "testing"]),
+    ("aws_smithy", &["s3", "testing", "fuzzing"]),
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),

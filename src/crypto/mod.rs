@@ -22,11 +22,21 @@ mod pem;
 mod pkcs7;
 mod rsa_der;
 // With both backends on, this one is compiled for the tests that compare them.
-#[cfg(all(feature = "rustcrypto", any(test, not(any(feature = "aws-lc-rs", feature = "fips")))))]
+#[cfg(all(
+    feature = "rustcrypto",
+    any(test, fuzzing, not(any(feature = "aws-lc-rs", feature = "fips")))
+))]
+#[cfg_attr(
+    all(fuzzing, any(feature = "aws-lc-rs", feature = "fips")),
+    expect(dead_code, reason = "the fuzz targets make no RSA and ECDH keys")
+)]
 mod rust_crypto;
 #[cfg(any(
     feature = "s3-format",
-    all(feature = "rustcrypto", any(test, not(any(feature = "aws-lc-rs", feature = "fips"))))
+    all(
+        feature = "rustcrypto",
+        any(test, fuzzing, not(any(feature = "aws-lc-rs", feature = "fips")))
+    )
 ))]
 mod system_rng;
 #[cfg(test)]
@@ -52,6 +62,18 @@ pub(crate) use pem::{
     ecdh_public_key_from_pem, ecdh_public_key_to_pem, rsa_private_key_from_pem,
     rsa_private_key_to_pem, rsa_public_key_from_pem, rsa_public_key_to_pem,
 };
+
+/// Both backends, for the fuzz target that compares them.
+#[cfg(all(fuzzing, feature = "rustcrypto", any(feature = "aws-lc-rs", feature = "fips")))]
+pub(crate) mod each {
+    pub(crate) mod aws_lc {
+        pub(crate) use super::super::aws_lc::*;
+    }
+
+    pub(crate) mod rust_crypto {
+        pub(crate) use super::super::rust_crypto::*;
+    }
+}
 
 /// A cryptographic operation failed; opaque on purpose.
 ///

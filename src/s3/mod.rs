@@ -25,6 +25,8 @@ pub use content::{
     BufferedOpener, PartSealer, PartTicket, SealedPart, Sealer, UnauthenticatedOpener,
     UnauthenticatedRangeOpener,
 };
+#[cfg(fuzzing)]
+pub(crate) use content::{ContentKey, StoredOpener};
 pub use description::MaterialDescription;
 #[cfg(feature = "s3")]
 pub use format::Format;

@@ -4,7 +4,7 @@ mod key;
 mod open;
 mod range;
 mod seal;
-#[cfg(any(feature = "s3", test))]
+#[cfg(any(feature = "s3", fuzzing, test))]
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -13,5 +13,5 @@ pub(crate) use key::ContentKey;
 pub use open::{BufferedOpener, UnauthenticatedOpener};
 pub use range::UnauthenticatedRangeOpener;
 pub use seal::{PartSealer, PartTicket, SealedPart, Sealer};
-#[cfg(any(feature = "s3", test))]
+#[cfg(any(feature = "s3", fuzzing, test))]
 pub(crate) use stored::StoredOpener;
