@@ -2,6 +2,7 @@
 //!
 //! Whoever learns which ciphertexts have a valid padding can decrypt with the key, by Bleichenbacher's attack or by
 //! Manger's. `benches/timing` asks the same of the time.
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 #[path = "../benches/timing/padding.rs"]
 mod padding;
