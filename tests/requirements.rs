@@ -1,4 +1,4 @@
-//! What `requirements.md` names exists, so that the table cannot rot.
+//! What `requirements.md` and `SECURITY.md` name exists, so that their tables cannot rot.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,6 +32,17 @@ fn every_name_in_the_table_exists() {
 }
 
 #[test]
+fn every_promise_names_tests_that_exist() {
+    let text = read(&root().join("SECURITY.md"));
+    let (_, promises) = text.split_once("## What is promised").expect("the promises");
+    let (promises, _) = promises.split_once("\n## ").expect("what comes after them");
+    let rows = rows(promises);
+    assert!(rows.len() > 20, "found only {} promises", rows.len());
+    let faults = faults(&rows);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_a_fault() {
     let fault = |row: &str| faults(&rows(&format!("| requirement | code | tests |\n{row}"))).pop();
     assert_eq!(fault("| r | `suite.rs` | `ids_and_names_lead_back` |"), None);
@@ -54,8 +65,9 @@ fn a_name_that_does_not_exist_is_a_fault() {
 
 fn rows(table: &str) -> Vec<Row<'_>> {
     let lines = table.lines().filter(|line| line.starts_with('|'));
-    let lines =
-        lines.filter(|line| !line.starts_with("|---") && !line.starts_with("| requirement"));
+    let lines = lines.filter(|line| {
+        !["|---", "| requirement", "| promise"].iter().any(|head| line.starts_with(head))
+    });
     lines
         .map(|line| match *line.trim_matches('|').split('|').collect::<Vec<_>>() {
             [requirement, code, last] => Row {

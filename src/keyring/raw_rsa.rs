@@ -187,7 +187,7 @@ impl RawRsaKeyring {
         let data_key = materials.data_key_or_generate()?;
         let ciphertext = public
             .encrypt(self.padding, data_key.expose())
-            .map_err(|_| failed("the key is too short for this padding"))?;
+            .map_err(|_| failed("the backend could not encrypt to the public key"))?;
         let KeyName { namespace, name } = &self.key_name;
         materials.push_encrypted_data_key(EncryptedDataKey::new(
             namespace.as_bytes(),

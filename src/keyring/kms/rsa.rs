@@ -140,7 +140,7 @@ impl KmsRsaKeyring {
         let content = Zeroizing::new([digest.as_ref(), data_key.expose()].concat());
         let ciphertext = public
             .encrypt(self.padding, &content)
-            .map_err(|_| failed("the key is too short for this padding"))?;
+            .map_err(|_| failed("the backend could not encrypt to the public key"))?;
         let arn = self.arn.to_string();
         materials.push_encrypted_data_key(EncryptedDataKey::new(PROVIDER_ID, arn, ciphertext))
     }

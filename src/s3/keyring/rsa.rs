@@ -100,7 +100,7 @@ impl RsaKeyring {
         let content = Zeroizing::new(content);
         public
             .encrypt(RsaPadding::OaepSha1, &content)
-            .map_err(|_| failed("the key is too short for this padding").into())
+            .map_err(|_| failed("the backend could not encrypt to the public key").into())
     }
 
     fn open(
