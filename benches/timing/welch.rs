@@ -11,8 +11,11 @@ pub(crate) struct Subject<'a> {
     /// How many measurements, of both classes together.
     pub(crate) measurements: usize,
     /// Times the operation on this input, and nothing of its preparation.
-    pub(crate) time: Box<dyn FnMut(&[u8]) -> Duration + 'a>,
+    pub(crate) time: Timed<'a>,
 }
+
+/// An operation that says how long it took with this input.
+pub(crate) type Timed<'a> = Box<dyn FnMut(&[u8]) -> Duration + 'a>;
 
 /// What the times of a subject say.
 pub(crate) struct Outcome {
