@@ -35,7 +35,7 @@ fn points(suite: u16, cases: &mut Vec<Case>) {
     let (x, y) = long[1..].split_at(curve.len());
     let other_curve = if curve == Curve::P256 { Curve::P384 } else { Curve::P256 };
 
-    let comment = "the public key is not compressed, as old clients wrote it";
+    let comment = "the public key is not compressed, as it should be; this crate takes both";
     let message = with_key(suite, Some(&Base64::encode_string(&long)));
     let name = format!("{suite:04x}-uncompressed");
     cases.push(Case::good(&name, &message.seal(), comment));
