@@ -24,7 +24,6 @@ fi
 
 target=$1
 wanted=$2
-slice=300
 commit=$(git rev-parse --short HEAD)
 fuzz/seed.sh "$target"
 fuzz/build.sh "$target"
@@ -37,6 +36,8 @@ trap 'rm -f "$log"' EXIT
 used=0
 while [ "$used" -lt "$wanted" ]; do
     findings=0
+    left=$((wanted - used + 1))
+    slice=$((left < 300 ? left : 300))
     TIMEFORMAT='user CPU %U'
     { time nice -n 19 "$program" "$PWD/fuzz/corpus/$target" -artifact_prefix="$PWD/fuzz/artifacts/$target/" \
         -max_total_time="$slice" -max_len=8192 -rss_limit_mb=1024 -timeout=10 -print_final_stats=1; } \

@@ -53,6 +53,14 @@ for target in "${targets[@]}"; do
                 seed "$target" "\\x$(printf %02x "$n")" "$work/choices"
                 mv "fuzz/corpus/$target/choices.$(printf %02x "$n")" "fuzz/corpus/$target/$n"
             done
+            # Points in every form, and whole keys in the place of points.
+            if [ "$target" = backends ]; then
+                : >"$work/point"
+                for n in 0 1 2 3 4 5 6 7; do
+                    seed backends "\\x0$n\\x00\\x01\\x01\\x00\\x06" "$work/point"
+                    seed backends "\\x00\\x02\\x0$n\\x00\\x00\\x06" "$work/point"
+                done
+            fi
             ;;
         keys)
             seed keys '\x00' src/crypto/tests/data/*.pem

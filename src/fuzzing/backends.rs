@@ -166,33 +166,40 @@ fn der_signature(choices: &mut Choices<'_>) -> Vec<u8> {
     }
 }
 
-/// Points for verification, arbitrary and near good ones.
+/// Points for verification: near good ones, in any form and of any length, whole keys, and arbitrary ones.
 fn signing_keys(mut choices: Choices<'_>) {
     let curve = [Curve::P256, Curve::P384][choices.below(2)];
-    let len = if curve == Curve::P256 { 33 } else { 49 };
-    let form = choices.below(8);
-    let mut point = choices.bytes(if form == 4 { len * 2 - 1 } else { len }).to_vec();
-    if let Some(first) = point.first_mut() {
-        *first = u8::try_from(form).expect("it is small");
+    let mut point = if choices.below(8) == 0 {
+        der(EC_PUBLIC[choices.below(EC_PUBLIC.len())])
+    } else {
+        POINTS[choices.below(POINTS.len())].to_vec()
+    };
+    match choices.below(4) {
+        0 => point[0] = choices.byte() % 8,
+        1 => point.truncate(choices.below(2)),
+        2 => choices.edit(&mut point, 2),
+        _ => point = choices.rest().to_vec(),
     }
     let read = both!(backend => backend::VerifyingKey::new(curve, &point).map(drop));
-    assert!(read.is_err() || matches!(form, 2..=4));
+    assert!(read.is_err() || matches!(point[0], 2..=4));
 }
 
 fn ecdh_points(mut choices: Choices<'_>) {
     let curve = CURVES[choices.below(3)];
-    let len = curve.field_len();
-    let (form, arbitrary) = (choices.byte() % 8, choices.flag());
-    let mut point = choices.bytes(if form == 4 { 2 * len + 1 } else { len + 1 }).to_vec();
-    if !arbitrary && let Some(first) = point.first_mut() {
-        *first = form;
+    let mut point = POINTS[choices.below(POINTS.len())].to_vec();
+    match choices.below(4) {
+        0 => point[0] = choices.byte() % 8,
+        1 => choices.edit(&mut point, 2),
+        // Half of all numbers are the first coordinate of a point.
+        2 => {
+            point = [&[2], choices.bytes(curve.field_len())].concat();
+            if let (EcdhCurve::P521, Some(high)) = (curve, point.get_mut(1)) {
+                *high &= 1;
+            }
+        }
+        _ => {}
     }
-    if curve == EcdhCurve::P521
-        && let Some(high) = point.get_mut(1)
-    {
-        *high &= 1;
-    }
-    // With two own keys: one of each curve is there.
+    // On the same curve, or on another one.
     let own = EC_PRIVATE[choices.below(3)];
     same!(backend => backend::EcdhPublicKey::from_sec1(curve, &point).map(|peer| {
         let own = backend::EcdhPrivateKey::from_pkcs8_der(&der(own)).expect("it is good");
@@ -370,6 +377,13 @@ const EC_PUBLIC: [&str; 5] = [
     include_str!("../crypto/tests/data/p521.spki.pem"),
     include_str!("../crypto/tests/data/p256.compressed.spki.pem"),
     include_str!("../crypto/tests/data/p256.explicit.spki.pem"),
+];
+/// Compressed and uncompressed.
+const POINTS: [&[u8]; 4] = [
+    include_bytes!("../crypto/tests/data/p256.compressed.bin"),
+    include_bytes!("../crypto/tests/data/p256.uncompressed.bin"),
+    include_bytes!("../crypto/tests/data/p384.compressed.bin"),
+    include_bytes!("../crypto/tests/data/p384.uncompressed.bin"),
 ];
 const RSA_PRIVATE: &str = include_str!("../crypto/tests/data/rsa2048.pkcs8.pem");
 const RSA_PUBLIC: [&str; 3] = [

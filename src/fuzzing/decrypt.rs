@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::choices::Choices;
-use super::fixed::{FRAME_LEN, FixedKey, FixedMessage, PLAINTEXT, SUITES, lax, policy_for};
+use super::fixed::{FRAME_LEN, FixedKey, FixedMessage, PLAINTEXT, SUITES, lax, policy_for, signed};
 use super::stream::{stream, stream_on};
 use crate::context::EncryptionContext;
 use crate::encrypt::encryptor;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::message::{FrameLayout, to_u64};
 use crate::suite::AlgorithmSuite;
 
-/// Whole messages: arbitrary bytes, and edits of good ones. All ways to decrypt agree.
+/// Whole messages: arbitrary bytes, and edits of good ones, signed ones, too. All ways to decrypt agree.
 pub fn decrypt(data: &[u8]) {
     let mut choices = Choices::new(data);
     let choice = usize::from(choices.byte());
@@ -21,6 +21,22 @@ pub fn decrypt(data: &[u8]) {
     let edited = sealed.edited(data);
     agree(&edited, choice + 1);
     sealed.check(&edited, choice + 1);
+    if choice % 4 == 3 {
+        signed_message(choices, choice + 1);
+    }
+}
+
+/// The final frame of a signed message comes out only behind its signature.
+fn signed_message(mut choices: Choices<'_>, step: usize) {
+    let mut message = signed().to_vec();
+    choices.edit(&mut message, 4);
+    agree(&message, step);
+    let (released, result) = stream(&message, step, 64);
+    assert_eq!(result.is_ok(), message == signed());
+    assert!(PLAINTEXT.starts_with(&released));
+    let final_len = PLAINTEXT.len() % usize::try_from(FRAME_LEN).expect("it is short");
+    let verified = message.starts_with(signed());
+    assert!(verified || released.len() <= PLAINTEXT.len() - final_len, "{}", released.len());
 }
 
 /// Edits of good messages on several threads and on one: the same comes out, and the same is said.
