@@ -53,6 +53,8 @@
 //! `unwrap`, `reuse`), `provider`, `key`, `outcome`, `duration_us`; DEBUG if it worked, WARN if it failed.
 //! No event holds a secret, plaintext, or the value of a context pair.
 
+#![forbid(unsafe_code)]
+
 mod api;
 mod byte_range;
 mod caching;
