@@ -22,14 +22,23 @@ pub(crate) struct Watch {
 /// A block as it was when it was freed.
 pub(crate) struct FreedBlock {
     pub(crate) bytes: Vec<u8>,
-    /// Where it was freed, if `WAXSEAL_FREED_TRACE` is set.
+    /// Where it was freed, if that was asked for, perhaps by the environment variable `WAXSEAL_FREED_TRACE`.
     pub(crate) trace: Option<Box<Backtrace>>,
 }
 
 impl Watch {
     pub(crate) fn start() -> Self {
+        Self::begin(std::env::var_os("WAXSEAL_FREED_TRACE").is_some())
+    }
+
+    /// Where each block is freed is kept as well, which takes long.
+    pub(crate) fn start_tracing() -> Self {
+        Self::begin(true)
+    }
+
+    fn begin(tracing: bool) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        TRACING.store(std::env::var_os("WAXSEAL_FREED_TRACE").is_some(), Ordering::SeqCst);
+        TRACING.store(tracing, Ordering::SeqCst);
         // What another thread was about to keep when the last watch ended.
         take_all(|_, _| ());
         WATCHING.store(true, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! Keyrings that wait for nothing: what they free when they wrap, unwrap and fail.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use waxseal::{
     AesKey, AlgorithmSuite, Attempt, DataKey, EcPrivateKey, EcdhCurve, EncryptedDataKey,
@@ -67,15 +68,12 @@ fn fail_and_succeed(keyring: &dyn LocalKeyring, message: &[u8]) {
 
 #[test]
 fn raw_aes() {
-    fn with<const LEN: usize>() {
-        let key: [u8; LEN] = random();
+    for len in [16, 24, 32] {
+        let key = random(len);
         let mut secrets = Secrets::new();
         secrets.add_with_forms("wrapping key", &key);
-        leaves_nothing(secrets, &|| Box::new(aes(key)));
+        leaves_nothing(secrets, &|| Box::new(aes(&key)));
     }
-    with::<16>();
-    with::<24>();
-    with::<32>();
 }
 
 #[test]
@@ -167,7 +165,7 @@ fn add_ecdh_keys(secrets: &mut Secrets, curve: EcdhCurve, scalar: &[u8], edk: &E
 
 #[test]
 fn several_keyrings_as_one() {
-    let keys: [[u8; 32]; 2] = [random(), random()];
+    let keys = [random(32), random(32)];
     let pem = RsaPrivateKey::generate(2048).unwrap().to_pem().unwrap();
     let mut secrets = Secrets::new();
     secrets.add_rsa_key(pem.expose());
@@ -176,17 +174,27 @@ fn several_keyrings_as_one() {
         let private = RsaPrivateKey::from_pem(pem.expose()).unwrap();
         let public = private.public_key().unwrap();
         let rsa = RawRsaKeyring::key_pair("n", "r", RsaPadding::OaepSha256, public, private);
-        let [one, other] = keys.map(|key| aes(key));
+        let [one, other] = [0, 1].map(|index| aes(&keys[index]));
         Box::new(LocalMultiKeyring::generator(one).child(other).child(rsa.unwrap()))
     });
 }
 
 #[test]
 fn a_custom_keyring_and_one_that_does_not_wrap() {
-    let key: [u8; 32] = random();
+    let key = random(32);
     let mut secrets = Secrets::new();
     secrets.add_with_forms("wrapping key", &key);
-    leaves_nothing(secrets, &|| Box::new(Custom(aes(key))));
+    let data_keys: Vec<_> = (0..4).map(|_| random(32)).collect();
+    data_keys.iter().for_each(|key| secrets.add_with_forms("data key", key));
+    let custom = Custom(aes(&key), &data_keys, AtomicUsize::new(0));
+    let mut messages = Vec::with_capacity(2);
+    let freed = freed_by(|| {
+        for _ in 0..2 {
+            messages.push(waxseal::encrypt(b"x", &custom).now().unwrap());
+            waxseal::decrypt(messages.last().unwrap(), &custom).now().unwrap();
+        }
+    });
+    secrets.assert_not_in(&freed);
 
     #[derive(Debug)]
     struct Failing(Mutex<Option<Vec<u8>>>);
@@ -207,15 +215,16 @@ fn a_custom_keyring_and_one_that_does_not_wrap() {
     secrets.assert_not_in(&freed);
 }
 
-/// A keyring of the user's, which knows the data key as bytes.
+/// A keyring of the user's, which takes data keys from a list.
 #[derive(Debug)]
-struct Custom(RawAesKeyring);
+struct Custom<'a>(RawAesKeyring, &'a [Vec<u8>], AtomicUsize);
 
-impl LocalKeyring for Custom {
+impl LocalKeyring for Custom<'_> {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        materials.set_data_key(DataKey::try_from(&random::<32>()[..])?)?;
+        let next = || &self.1[self.2.fetch_add(1, Ordering::SeqCst)][..];
+        materials.set_data_key(DataKey::try_from(next())?)?;
         // A second one is refused, and must not stay behind.
-        materials.set_data_key(DataKey::try_from(&random::<32>()[..])?).unwrap_err();
+        materials.set_data_key(DataKey::try_from(next())?).unwrap_err();
         self.0.wrap_now(materials)
     }
 
@@ -229,11 +238,11 @@ impl LocalKeyring for Custom {
 
 #[test]
 fn context_that_is_required_but_not_stored() {
-    let key: [u8; 32] = random();
+    let key = random(32);
     let plaintext = Plaintext::new(100);
     let mut message = None;
     let freed = freed_by(|| {
-        let manager = RequiredContextManager::new(aes(key), ["tenant"]).unwrap();
+        let manager = RequiredContextManager::new(aes(&key), ["tenant"]).unwrap();
         let encrypt = waxseal::encrypt(&plaintext.bytes, &manager).context([("tenant", "42")]);
         message = Some(encrypt.suite(UNSIGNED).now().unwrap());
         let message = message.as_ref().unwrap();
@@ -250,20 +259,27 @@ fn context_that_is_required_but_not_stored() {
     plaintext.add_to(&mut secrets);
     let (suite, edks) = (message.header().suite(), message.header().encrypted_data_keys());
     let context = [("tenant", "42")].into();
-    let unwrapped = aes(key).unwrap_now(&UnwrapRequest::new(suite, &context, edks)).unwrap();
+    let unwrapped = aes(&key).unwrap_now(&UnwrapRequest::new(suite, &context, edks)).unwrap();
     secrets.add_derived(unwrapped.key().expose(), message.header());
     secrets.assert_not_in(&freed);
 }
 
 #[test]
 fn the_conformance_suite() {
-    let key: [u8; 32] = random();
+    let key = random(32);
     let mut secrets = Secrets::new();
     secrets.add_with_forms("wrapping key", &key);
     let freed = freed_by_async(async {
-        check_keyring(&aes(key), true).await.unwrap();
+        check_keyring(&aes(&key), true).await.unwrap();
     });
     secrets.assert_not_in(&freed);
+}
+
+/// What two keys agree on, by the curves' own crates.
+pub(crate) fn shared_secret(private: &str, public: &str) -> Vec<u8> {
+    let curve = EcPrivateKey::from_pem(private).unwrap().curve();
+    let spki = pkcs8::der::pem::decode_vec(public.as_bytes()).unwrap().1;
+    agree(curve, &ec_scalar(private), &spki[spki.len() - 1 - 2 * field_len(curve)..])
 }
 
 /// The x-coordinate of the shared point, by the curves' own crates.
@@ -288,13 +304,17 @@ fn agree(curve: EcdhCurve, scalar: &[u8], peer: &[u8]) -> Vec<u8> {
 fn compressed(pem: &str) -> Vec<u8> {
     let key = EcPrivateKey::from_pem(pem).unwrap();
     let spki = key.public_key().unwrap().to_der().unwrap();
-    let len = match key.curve() {
+    let len = field_len(key.curve());
+    let (x, y) = spki[spki.len() - 2 * len..].split_at(len);
+    [&[2 + (y[len - 1] & 1)], x].concat()
+}
+
+fn field_len(curve: EcdhCurve) -> usize {
+    match curve {
         EcdhCurve::P256 => 32,
         EcdhCurve::P384 => 48,
         _ => 66,
-    };
-    let (x, y) = spki[spki.len() - 2 * len..].split_at(len);
-    [&[2 + (y[len - 1] & 1)], x].concat()
+    }
 }
 
 const CURVES: [EcdhCurve; 3] = [EcdhCurve::P256, EcdhCurve::P384, EcdhCurve::P521];

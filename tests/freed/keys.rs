@@ -9,10 +9,10 @@ use crate::secrets::{Secrets, freed_by, random};
 
 #[test]
 fn aes_keys() {
-    let bytes: [u8; 32] = random();
+    let bytes = random(32);
     let mut made = Vec::with_capacity(3);
     let freed = freed_by(|| {
-        let key = AesKey::from(bytes);
+        let key = AesKey::from(<[u8; 32]>::try_from(&bytes[..]).unwrap());
         RawAesKeyring::new("aws-kms", "k", key).unwrap_err();
         AesKey::try_from(&bytes[..31]).unwrap_err();
         let make = [AesKey::generate_128, AesKey::generate_192, AesKey::generate_256];

@@ -16,12 +16,12 @@ struct Scene {
 
 impl Scene {
     fn new(len: usize) -> Self {
-        let key: [u8; 32] = random();
+        let key = random(32);
         let plaintext = Plaintext::new(len);
         let mut secrets = Secrets::new();
         secrets.add_with_forms("wrapping key", &key);
         plaintext.add_to(&mut secrets);
-        Self { keyring: aes(key), plaintext, secrets }
+        Self { keyring: aes(&key), plaintext, secrets }
     }
 
     fn add(&mut self, message: &Encrypted) {

@@ -38,25 +38,25 @@ impl LocalKeyring for Panicking {
 
 #[test]
 fn in_a_keyring() {
-    let key: [u8; 32] = random();
+    let key = random(32);
     let mut scene = Scene::new(UNSIGNED, 1_000);
-    let panicking = Panicking(aes(key), Mutex::default());
+    let panicking = Panicking(aes(&key), Mutex::default());
     let mut message = None;
     let freed = freed_by(|| {
-        let first = aes(key);
+        let first = aes(&key);
         message = Some(waxseal::encrypt(&scene.plaintext.bytes, &first).now().unwrap());
         let message = message.as_ref().unwrap();
         panics(|| drop(waxseal::encrypt(&scene.plaintext.bytes, &panicking).now()));
         panics(|| drop(waxseal::decrypt(message, &panicking).now()));
         // After another one has made the data key.
-        let second = Panicking(aes(key), Mutex::default());
+        let second = Panicking(aes(&key), Mutex::default());
         let multi = LocalMultiKeyring::generator(first).child(second);
         panics(|| drop(waxseal::encrypt(&scene.plaintext.bytes, &multi).now()));
         std::mem::forget(multi);
     });
     let message = message.unwrap();
     scene.secrets.add_with_forms("wrapping key", &key);
-    let data_key = crate::keyrings::data_key_of(&aes(key), message.header());
+    let data_key = crate::keyrings::data_key_of(&aes(&key), message.header());
     scene.secrets.add_derived(&data_key, message.header());
     panicking.1.lock().unwrap().iter().for_each(|key| scene.secrets.add("data key", key));
     scene.secrets.assert_not_in(&freed);
@@ -218,8 +218,8 @@ fn in_a_value() {
             panic!("the value is broken");
         }
     }
-    let keyring = aes(random::<32>());
-    let text: String = random::<64>().iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    let keyring = aes(random(32));
+    let text: String = random(64).iter().map(|byte| char::from(b'a' + byte % 26)).collect();
     let freed = freed_by(|| {
         panics(|| drop(waxseal::encrypt_value(&Value(&text), &keyring).now()));
         let message = waxseal::encrypt_value(&text, &keyring).now().unwrap();

@@ -26,11 +26,16 @@ impl Secrets {
         self.0.push((name.to_owned(), secret.to_vec()));
     }
 
-    /// Also in reverse, which is how numbers of many bits lie in memory, and as text: hexadecimal and base64.
+    /// Also in reverse, which is how numbers of many bits lie in memory, and as text.
     pub(crate) fn add_with_forms(&mut self, name: &str, secret: &[u8]) {
-        self.add(name, secret);
         let reversed: Vec<_> = secret.iter().rev().copied().collect();
         self.add(&format!("{name}, reversed"), &reversed);
+        self.add_as_written(name, secret);
+    }
+
+    /// As it is, hexadecimal, and base64.
+    pub(crate) fn add_as_written(&mut self, name: &str, secret: &[u8]) {
+        self.add(name, secret);
         self.add(&format!("{name}, hexadecimal"), hex(secret).as_bytes());
         // Where three bytes begin in a longer text is not known.
         for shift in 0..3 {
@@ -41,6 +46,15 @@ impl Secrets {
 
     /// The numbers of an RSA private key that are secret, from its PKCS #8 text.
     pub(crate) fn add_rsa_key(&mut self, pem: &str) {
+        self.add_rsa_numbers(pem, !RUST_CRYPTO);
+    }
+
+    /// The same, where the crate `rsa` calculates: it clears its keys, but leaves numbers behind that it had on the way.
+    pub(crate) fn add_rsa_key_as_written(&mut self, pem: &str) {
+        self.add_rsa_numbers(pem, false);
+    }
+
+    fn add_rsa_numbers(&mut self, pem: &str, reversed: bool) {
         let inner = private_key(pem);
         let mut reader = SliceReader::new(&inner).unwrap();
         let numbers = reader.sequence(|key| {
@@ -49,7 +63,11 @@ impl Secrets {
         });
         let names = ["d", "p", "q", "d mod (p-1)", "d mod (q-1)", "q^-1 mod p"];
         for (name, number) in names.iter().zip(&numbers.unwrap()[2..]) {
-            self.add_with_forms(name, number.as_bytes());
+            if reversed {
+                self.add_with_forms(name, number.as_bytes());
+            } else {
+                self.add_as_written(name, number.as_bytes());
+            }
         }
     }
 
@@ -145,9 +163,10 @@ pub(crate) fn freed_by_async(act: impl Future<Output = ()>) -> Vec<FreedBlock> {
     freed_by(|| runtime.block_on(act))
 }
 
-/// Bytes that nothing else holds by chance.
-pub(crate) fn random<const LEN: usize>() -> [u8; LEN] {
-    let mut bytes = [0; LEN];
+/// Bytes that nothing else holds by chance. They lie on the heap: what passes through the stack may stay there, and
+/// come from there into the unused part of somebody's block.
+pub(crate) fn random(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
     for chunk in bytes.chunks_mut(32) {
         let key = waxseal::AesKey::generate_256().unwrap();
         chunk.copy_from_slice(&key.expose()[..chunk.len()]);
@@ -158,12 +177,12 @@ pub(crate) fn random<const LEN: usize>() -> [u8; LEN] {
 /// A plaintext in which one block of 16 bytes is repeated, so that 31 bytes of it hold the block.
 pub(crate) struct Plaintext {
     pub(crate) bytes: Vec<u8>,
-    block: [u8; PIECE_LEN],
+    block: Vec<u8>,
 }
 
 impl Plaintext {
     pub(crate) fn new(len: usize) -> Self {
-        let block = random();
+        let block = random(PIECE_LEN);
         Self { bytes: block.iter().copied().cycle().take(len).collect(), block }
     }
 
@@ -238,7 +257,7 @@ hmac! {
 
 #[test]
 fn keys_are_derived_as_the_message_says() {
-    let key = crate::keyrings::aes(random::<32>());
+    let key = crate::keyrings::aes(random(32));
     let message = waxseal::encrypt(b"x", &key).suite(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey);
     let message = message.now().unwrap();
     let data_key = crate::keyrings::data_key_of(&key, message.header());
@@ -247,4 +266,5 @@ fn keys_are_derived_as_the_message_says() {
     assert!(message.windows(32).any(|window| window == commitment));
 }
 
-pub(crate) const PIECE_LEN: usize = 16;
+const PIECE_LEN: usize = 16;
+const RUST_CRYPTO: bool = cfg!(not(any(feature = "aws-lc-rs", feature = "fips")));

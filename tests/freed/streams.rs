@@ -21,8 +21,8 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(suite: AlgorithmSuite, len: usize) -> Self {
-        let key: [u8; 32] = random();
-        let (keyring, plaintext, mut secrets) = (aes(key), Plaintext::new(len), Secrets::new());
+        let key = random(32);
+        let (keyring, plaintext, mut secrets) = (aes(&key), Plaintext::new(len), Secrets::new());
         let message = waxseal::encrypt(&plaintext.bytes, &keyring).suite(suite).now().unwrap();
         secrets.add_with_forms("wrapping key", &key);
         plaintext.add_to(&mut secrets);
@@ -202,7 +202,7 @@ fn readers_and_writers() {
             io::copy(&mut reader, &mut io::sink()).unwrap();
             let mut reader = EncryptReader::new(scene.start(suite, threads), plaintext);
             reader.read_exact(&mut vec![0; len / 2]).unwrap();
-            drop(reader.into_inner());
+            let _ = reader.into_inner();
             let source = Failing { inner: plaintext, left: len / 2 };
             let mut reader = EncryptReader::new(scene.start(suite, threads), source);
             io::copy(&mut reader, &mut io::sink()).unwrap_err();
