@@ -38,7 +38,7 @@ impl Watch {
 
     fn begin(tracing: bool) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        TRACING.store(tracing, Ordering::SeqCst);
+        TRACING.set(tracing);
         // What another thread was about to keep when the last watch ended.
         take_all(|_, _| ());
         WATCHING.store(true, Ordering::SeqCst);
@@ -48,6 +48,7 @@ impl Watch {
     /// Ends it, and gives all that was freed meanwhile.
     pub(crate) fn stop(self) -> Vec<FreedBlock> {
         WATCHING.store(false, Ordering::SeqCst);
+        TRACING.set(false);
         let mut blocks = Vec::new();
         take_all(|bytes, trace| blocks.push(FreedBlock { bytes, trace }));
         blocks
@@ -58,6 +59,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         WATCHING.store(false, Ordering::SeqCst);
+        TRACING.set(false);
         take_all(|_, _| ());
     }
 }
@@ -115,14 +117,13 @@ struct Kept {
 /// # Safety
 /// The block is one of `System` with this layout, and nobody uses it any more.
 unsafe fn keep(block: *mut u8, layout: Layout) -> bool {
-    // What a backtrace frees would trace itself.
-    if !WATCHING.load(Ordering::SeqCst) || IN_TRACE.get() {
+    if !WATCHING.load(Ordering::SeqCst) {
         return false;
     }
-    let trace = TRACING.load(Ordering::SeqCst).then(|| {
-        IN_TRACE.set(true);
+    // What a backtrace frees is not traced itself: the lock is held then. So is it where another thread prints one.
+    let trace = TRACING.replace(false).then(|| {
         let trace = Box::new(Backtrace::force_capture());
-        IN_TRACE.set(false);
+        TRACING.set(true);
         trace
     });
     // SAFETY: An entry has a size. What is written to is new, aligned, and not null; the list's head is an entry
@@ -165,9 +166,9 @@ fn take_all(mut see: impl FnMut(Vec<u8>, Option<Box<Backtrace>>)) {
 
 static TURN: Mutex<()> = Mutex::new(());
 static WATCHING: AtomicBool = AtomicBool::new(false);
-static TRACING: AtomicBool = AtomicBool::new(false);
 static KEPT: AtomicPtr<Kept> = AtomicPtr::new(ptr::null_mut());
 
 thread_local! {
-    static IN_TRACE: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread's blocks are kept with their backtraces: only those of the thread that watches.
+    static TRACING: Cell<bool> = const { Cell::new(false) };
 }

@@ -106,8 +106,8 @@ impl Secrets {
         }
     }
 
-    /// Where the secrets are in freed blocks: one line for each.
-    pub(crate) fn find_in(&self, freed: &[FreedBlock]) -> Vec<String> {
+    /// The freed blocks that hold a secret, with what is where in them.
+    pub(crate) fn find_in<'a>(&self, freed: &'a [FreedBlock]) -> Vec<(&'a FreedBlock, String)> {
         let mut pieces = Vec::new();
         let mut begins = vec![false; 1 << 16];
         for (name, secret) in &self.0 {
@@ -119,7 +119,8 @@ impl Secrets {
             }
         }
         let mut found = Vec::new();
-        for FreedBlock { bytes, trace } in freed {
+        for block in freed {
+            let bytes = &block.bytes;
             let hits: Vec<_> = bytes
                 .windows(PIECE_LEN)
                 .enumerate()
@@ -131,8 +132,7 @@ impl Secrets {
                 .take(4)
                 .collect();
             if !hits.is_empty() {
-                let trace = trace.as_ref().map(ToString::to_string).unwrap_or_default();
-                found.push(format!("{} bytes: {}\n{trace}", bytes.len(), hits.join("; ")));
+                found.push((block, format!("{} bytes: {}", bytes.len(), hits.join("; "))));
             }
         }
         found
@@ -144,8 +144,21 @@ impl Secrets {
     pub(crate) fn assert_not_in(&self, freed: &[FreedBlock]) {
         assert!(!self.0.is_empty(), "there is nothing to search for");
         assert!(!freed.is_empty(), "there is nothing to search in");
-        let found = self.find_in(freed);
-        assert!(found.is_empty(), "{} of {}:\n{}", found.len(), freed.len(), found.join("\n"));
+        self.assert_only_in(freed, |_| false);
+    }
+
+    /// # Panics
+    /// If a freed block holds one of them that is not `known` to do so.
+    #[track_caller]
+    pub(crate) fn assert_only_in(&self, freed: &[FreedBlock], known: impl Fn(&FreedBlock) -> bool) {
+        let mut found = self.find_in(freed);
+        found.retain(|(block, _)| !known(block));
+        let tell = |(block, what): &(&FreedBlock, String)| {
+            let trace = block.trace.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{what}\n{trace}")
+        };
+        let told: Vec<_> = found.iter().map(tell).collect();
+        assert!(found.is_empty(), "{} of {}:\n{}", found.len(), freed.len(), told.join("\n"));
     }
 }
 
