@@ -2,7 +2,10 @@
 //!
 //! While somebody watches, no block is given back: it stays as it was when its owner let go of it. So a block can be
 //! searched later for secrets that were not known when it was freed, such as a data key that a keyring made.
-#![expect(unsafe_code, reason = "an allocator cannot be written without, and freed blocks not be read")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator cannot be written without, and freed blocks not be read"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;

@@ -17,7 +17,10 @@ use crate::secrets::{Plaintext, Secrets, freed_by, random};
 struct Slow(RawAesKeyring);
 
 impl Keyring for Slow {
-    fn wrap<'a>(&'a self, materials: &'a mut EncryptionMaterials) -> BoxFuture<'a, Result<(), Error>> {
+    fn wrap<'a>(
+        &'a self,
+        materials: &'a mut EncryptionMaterials,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             let result = self.0.wrap_now(materials);
@@ -88,11 +91,8 @@ fn keyrings_that_wait() {
         }
         cancel_everywhere(|| {
             let cache = MaterialsCache::new(2).unwrap();
-            let manager = CachingManager::new(
-                Slow(aes(&key)),
-                &cache,
-                std::time::Duration::from_secs(60),
-            );
+            let manager =
+                CachingManager::new(Slow(aes(&key)), &cache, std::time::Duration::from_secs(60));
             let (manager, message, plaintext) = (manager.unwrap(), &message, &plaintext.bytes);
             async move {
                 std::mem::forget(waxseal::encrypt(plaintext, &manager).await.unwrap());
@@ -190,9 +190,7 @@ mod tokio_streams {
             let Scene { keyring, plaintext, message, secrets } = &scene;
             let changed = scene.changed();
             let threads = NonZeroUsize::new(threads).unwrap();
-            let start = || {
-                waxseal::encryptor(keyring).suite(suite).threads(threads).now().unwrap()
-            };
+            let start = || waxseal::encryptor(keyring).suite(suite).threads(threads).now().unwrap();
             let freed = freed_by_async(async {
                 for polls in POLLS {
                     let _ = polled(

@@ -14,7 +14,10 @@ fn found(secret: &[u8], act: impl FnOnce()) -> usize {
 fn a_freed_copy_is_found() {
     let key = random(32);
     assert_eq!(found(&key, || drop(black_box(key.to_vec()))), 1);
-    assert_eq!(found(&key, || drop(black_box(Box::new((7_u8, <[u8; 32]>::try_from(&key[..]).unwrap()))))), 1);
+    assert_eq!(
+        found(&key, || drop(black_box(Box::new((7_u8, <[u8; 32]>::try_from(&key[..]).unwrap()))))),
+        1
+    );
     // These also leave the parts behind that they were made of.
     assert!(found(&key, || drop(black_box(hex(&key)))) > 0);
     assert!(found(&key, || drop(black_box(base64(&[&[1, 2], &key[..]].concat())))) > 1);

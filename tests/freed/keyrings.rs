@@ -106,7 +106,8 @@ fn raw_ecdh_between_two_key_pairs() {
         let shared = agree(curve, &ec_scalar(one.expose()), &compressed(other.expose()));
         secrets.add_with_forms("shared secret", &shared);
         leaves_nothing(secrets, &|| {
-            let [own, peer] = [&one, &other].map(|pem| EcPrivateKey::from_pem(pem.expose()).unwrap());
+            let [own, peer] =
+                [&one, &other].map(|pem| EcPrivateKey::from_pem(pem.expose()).unwrap());
             let peer = peer.public_key().unwrap();
             Box::new(RawEcdhKeyring::raw_private_key_to_static_public_key(own, peer).unwrap())
         });
@@ -288,8 +289,7 @@ fn agree(curve: EcdhCurve, scalar: &[u8], peer: &[u8]) -> Vec<u8> {
         ($curve:ident) => {{
             let own = $curve::SecretKey::from_slice(scalar).unwrap();
             let peer = $curve::PublicKey::from_sec1_bytes(peer).unwrap();
-            let shared =
-                $curve::ecdh::diffie_hellman(own.to_nonzero_scalar(), peer.as_affine());
+            let shared = $curve::ecdh::diffie_hellman(own.to_nonzero_scalar(), peer.as_affine());
             shared.raw_secret_bytes().to_vec()
         }};
     }

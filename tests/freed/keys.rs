@@ -21,7 +21,10 @@ fn aes_keys() {
         }
         drop(DataKey::try_from(&bytes[..]).unwrap());
         DataKey::try_from(&bytes[..20]).unwrap_err();
-        assert_ne!(DataKey::try_from(&bytes[..]).unwrap(), DataKey::try_from(&[1; 32][..]).unwrap());
+        assert_ne!(
+            DataKey::try_from(&bytes[..]).unwrap(),
+            DataKey::try_from(&[1; 32][..]).unwrap()
+        );
     });
     let mut secrets = Secrets::new();
     secrets.add_with_forms("key", &bytes);
@@ -68,8 +71,10 @@ fn rsa_keys_that_are_read() {
             drop(RsaPublicKey::from_pem(text));
             drop(EcPrivateKey::from_pem(text));
         });
-        let [own, other] =
-            [RsaPrivateKey::from_pem(pem.expose()).unwrap(), RsaPrivateKey::generate(2048).unwrap()];
+        let [own, other] = [
+            RsaPrivateKey::from_pem(pem.expose()).unwrap(),
+            RsaPrivateKey::generate(2048).unwrap(),
+        ];
         let public = other.public_key().unwrap();
         RawRsaKeyring::key_pair("n", "k", RsaPadding::Pkcs1, public, own).unwrap_err();
         let own = RsaPrivateKey::from_pem(pem.expose()).unwrap();
@@ -85,7 +90,8 @@ fn rsa_keys_that_are_read() {
 fn rsa_keys_in_the_older_form() {
     use pkcs8::der::Decode;
     let pem = RsaPrivateKey::generate(2048).unwrap().to_pem().unwrap();
-    let der = zeroize::Zeroizing::new(pkcs8::der::pem::decode_vec(pem.expose().as_bytes()).unwrap().1);
+    let der =
+        zeroize::Zeroizing::new(pkcs8::der::pem::decode_vec(pem.expose().as_bytes()).unwrap().1);
     let inner = pkcs8::PrivateKeyInfoRef::from_der(&der).unwrap().private_key.as_bytes();
     let older = pkcs8::der::pem::encode_string("RSA PRIVATE KEY", pkcs8::LineEnding::LF, inner);
     let older = older.unwrap();
@@ -120,13 +126,7 @@ fn elliptic_curve_keys() {
         let info = pkcs8::PrivateKeyInfoRef::from_der(&der).unwrap();
         let oid = info.algorithm.parameters.unwrap().to_der().unwrap();
         let len = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
-        let content = [
-            &[2, 1, 1, 4, len(&scalar)],
-            &scalar[..],
-            &[0xa0, len(&oid)],
-            &oid,
-        ]
-        .concat();
+        let content = [&[2, 1, 1, 4, len(&scalar)], &scalar[..], &[0xa0, len(&oid)], &oid].concat();
         let sec1 = [&[0x30, len(&content)], &content[..]].concat();
         let sec1 = pkcs8::der::pem::encode_string("EC PRIVATE KEY", pkcs8::LineEnding::LF, &sec1);
         let sec1 = sec1.unwrap();

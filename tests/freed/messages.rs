@@ -46,7 +46,9 @@ fn every_suite() {
             if !suite.commits() {
                 waxseal::decrypt(&made, keyring).now().unwrap_err();
             }
-            for at in [made.len() - 1, made.len() / 2, usize::try_from(made.header().len()).unwrap() - 1] {
+            for at in
+                [made.len() - 1, made.len() / 2, usize::try_from(made.header().len()).unwrap() - 1]
+            {
                 let mut changed = made.to_vec();
                 changed[at] ^= 1;
                 waxseal::decrypt(&changed, keyring).policy(policy.clone()).now().unwrap_err();
@@ -132,8 +134,7 @@ fn values_of_serde() {
         waxseal::decrypt_value::<u8, _, _>(&made[..made.len() - 1], keyring).now().unwrap_err();
         waxseal::encrypt_value(&(&value, Unwritable), keyring).now().unwrap_err();
         drop(waxseal::encrypt_value(&value, keyring));
-        let ignored: serde::de::IgnoredAny =
-            waxseal::decrypt_value(&made, keyring).now().unwrap();
+        let ignored: serde::de::IgnoredAny = waxseal::decrypt_value(&made, keyring).now().unwrap();
         let _ = ignored;
         message = Some(made);
     });

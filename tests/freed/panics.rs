@@ -97,7 +97,9 @@ impl<T: Write> Write for Bomb<T> {
 
 #[test]
 fn in_a_source_or_a_sink() {
-    for (suite, threads, len) in [(UNSIGNED, 1, 200_000), (SIGNED, 1, 200_000), (UNSIGNED, 3, 5 << 20)] {
+    for (suite, threads, len) in
+        [(UNSIGNED, 1, 200_000), (SIGNED, 1, 200_000), (UNSIGNED, 3, 5 << 20)]
+    {
         let scene = Scene::new(suite, len);
         let Scene { keyring, plaintext, message, secrets } = &scene;
         let threads = std::num::NonZeroUsize::new(threads).unwrap();
@@ -185,7 +187,8 @@ fn in_the_caller() {
             panic!("the caller is broken");
         });
         panics(|| {
-            let mut reader = DecryptReader::open(&message[..]).unwrap().unlock(keyring).now().unwrap();
+            let mut reader =
+                DecryptReader::open(&message[..]).unwrap().unlock(keyring).now().unwrap();
             reader.read_exact(&mut [0; 5_000]).unwrap();
             panic!("the caller is broken");
         });

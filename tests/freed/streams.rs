@@ -222,7 +222,8 @@ fn readers_and_writers() {
             drain(&mut scene.unlock(&scene.message, threads)).unwrap();
             drain(&mut scene.unlock(&changed, threads)).unwrap_err();
             drain(&mut scene.unlock(&scene.message[..len / 2], threads)).unwrap_err();
-            drain(&mut scene.unlock(&scene.message, threads).take(u64::try_from(len / 2).unwrap())).unwrap();
+            drain(&mut scene.unlock(&scene.message, threads).take(u64::try_from(len / 2).unwrap()))
+                .unwrap();
             drop(scene.unlock(&scene.message, threads));
             drop(DecryptReader::open(&scene.message[..]).unwrap());
             let source = Failing { inner: &scene.message[..], left: len / 2 };
