@@ -29,6 +29,13 @@ pub(crate) struct FreedBlock {
     pub(crate) trace: Option<Box<Backtrace>>,
 }
 
+/// The copy must not be found by another watch.
+impl Drop for FreedBlock {
+    fn drop(&mut self) {
+        self.bytes.fill(0);
+    }
+}
+
 impl Watch {
     pub(crate) fn start() -> Self {
         Self::begin(std::env::var_os("WAXSEAL_FREED_TRACE").is_some())
