@@ -171,8 +171,7 @@ fn of_rsa_keys() {
 #[test]
 fn of_elliptic_curve_keys() {
     let kms = FakeKms::new();
-    let specs = [KeySpec::EccP256, KeySpec::EccP384, KeySpec::EccP521];
-    for (spec, curve) in specs.into_iter().zip([EcdhCurve::P256, EcdhCurve::P384, EcdhCurve::P521])
+    for (spec, curve) in [(KeySpec::EccP256, EcdhCurve::P256), (KeySpec::EccP521, EcdhCurve::P521)]
     {
         let arn = kms.create_key(IRELAND, spec).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
