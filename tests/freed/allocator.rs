@@ -42,6 +42,7 @@ impl Watch {
     }
 
     /// Where each block is freed is kept as well, which takes long.
+    #[cfg(feature = "testing")]
     pub(crate) fn start_tracing() -> Self {
         Self::begin(true)
     }
@@ -160,12 +161,14 @@ fn take_all(mut see: impl FnMut(Vec<u8>, Option<Box<Backtrace>>)) {
     let mut at = KEPT.swap(ptr::null_mut(), Ordering::SeqCst);
     while !at.is_null() {
         // SAFETY: The swap made the whole list this function's own, so each entry and its block are read and given
-        // back once. Bytes that were never written are zeros from `alloc_zeroed`, but the compiler may think of
-        // them, and of padding, as without a value: a volatile read takes from memory what is there.
+        // back once.
         let Kept { next, block, layout, trace } = unsafe { at.read() };
-        let bytes = (0..layout.size()).map(|i| unsafe { block.add(i).read_volatile() }).collect();
+        // SAFETY: Inside the block. Bytes that were never written are zeros from `alloc_zeroed`, but the compiler may
+        // think of them, and of padding, as without a value: a volatile read takes from memory what is there.
+        let byte = |index| unsafe { block.add(index).read_volatile() };
+        let bytes = (0..layout.size()).map(byte).collect();
         see(bytes, trace);
-        // SAFETY: As above.
+        // SAFETY: As for the entry: both are this function's, and not used again.
         unsafe {
             System.dealloc(block, layout);
             System.dealloc(at.cast(), Layout::new::<Kept>());

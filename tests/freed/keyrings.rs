@@ -277,6 +277,7 @@ fn the_conformance_suite() {
 }
 
 /// What two keys agree on, by the curves' own crates.
+#[cfg(feature = "testing")]
 pub(crate) fn shared_secret(private: &str, public: &str) -> Vec<u8> {
     let curve = EcPrivateKey::from_pem(private).unwrap().curve();
     let spki = pkcs8::der::pem::decode_vec(public.as_bytes()).unwrap().1;
