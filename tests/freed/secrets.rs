@@ -50,6 +50,7 @@ impl Secrets {
     }
 
     /// The same, where the crate `rsa` calculates: it clears its keys, but leaves numbers behind that it had on the way.
+    #[cfg(feature = "s3-format")]
     pub(crate) fn add_rsa_key_as_written(&mut self, pem: &str) {
         self.add_rsa_numbers(pem, false);
     }
