@@ -53,6 +53,7 @@
 //! `unwrap`, `reuse`), `provider`, `key`, `outcome`, `duration_us`; DEBUG if it worked, WARN if it failed.
 //! No event holds a secret, plaintext, or the value of a context pair.
 
+#![forbid(unsafe_code)]
 // What comes from outside must not be able to stop a program. Tests may.
 #![cfg_attr(
     not(any(test, fuzzing)),

@@ -1,5 +1,6 @@
 //! Whole messages between the caller's own buffers: none is copied, and none is allocated.
 
+use std::fmt;
 use std::future::IntoFuture;
 use std::num::NonZeroUsize;
 
@@ -102,7 +103,6 @@ impl Prepared<'_> {
 /// assert_eq!(waxseal::decrypt(message, &keyring).now()?.plaintext(), b"hello");
 /// # Ok::<(), waxseal::Error>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "nothing happens before `.now()` or `.await`"]
 pub struct EncryptIntoBuffer<'a, M: ?Sized> {
     encrypt: Encrypt<'a, M>,
@@ -125,6 +125,17 @@ impl<'a, M: MaterialsManager + ?Sized> EncryptIntoBuffer<'a, M> {
     async fn run(self) -> Result<EncryptedIntoBuffer, Error> {
         let Self { encrypt, output } = self;
         encrypt.prepare().await?.encrypt(output)
+    }
+}
+
+/// The buffer may still hold what somebody decrypted into it before.
+impl<M: fmt::Debug + ?Sized> fmt::Debug for EncryptIntoBuffer<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { encrypt, output } = self;
+        f.debug_struct("EncryptIntoBuffer")
+            .field("encrypt", encrypt)
+            .field("output", &format_args!("{} bytes", output.len()))
+            .finish()
     }
 }
 
@@ -263,7 +274,6 @@ impl<M: MaterialsManager + ?Sized> LockedMessage<'_, M> {
 /// assert_eq!(&buffer, b"hello");
 /// # Ok::<(), waxseal::Error>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "nothing happens before `.now()` or `.await`"]
 pub struct DecryptIntoBuffer<'a, M: ?Sized> {
     decrypt: Decrypt<'a, M>,
@@ -287,6 +297,17 @@ impl<'a, M: MaterialsManager + ?Sized> DecryptIntoBuffer<'a, M> {
     async fn run(self) -> Result<DecryptedIntoBuffer, Error> {
         let Self { decrypt, output } = self;
         decrypt.read()?.decrypt(output).await
+    }
+}
+
+/// The buffer may still hold what somebody decrypted into it before.
+impl<M: fmt::Debug + ?Sized> fmt::Debug for DecryptIntoBuffer<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { decrypt, output } = self;
+        f.debug_struct("DecryptIntoBuffer")
+            .field("decrypt", decrypt)
+            .field("output", &format_args!("{} bytes", output.len()))
+            .finish()
     }
 }
 

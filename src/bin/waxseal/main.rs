@@ -1,5 +1,7 @@
 //! The command line of waxseal.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod caching;
 mod context;

@@ -13,19 +13,20 @@ use crate::crypto::{CryptoError, EcdhCurve, ec_der, redacted};
 /// A private key for key agreement.
 pub(crate) struct EcdhPrivateKey(Private);
 
+/// On the heap, so that moving one copies no number, nor what the stack holds in place of a longer one.
 enum Private {
-    P256(p256::SecretKey),
-    P384(p384::SecretKey),
-    P521(p521::SecretKey),
+    P256(Box<p256::SecretKey>),
+    P384(Box<p384::SecretKey>),
+    P521(Box<p521::SecretKey>),
 }
 
 impl EcdhPrivateKey {
     pub(crate) fn generate(curve: EcdhCurve) -> Result<Self, CryptoError> {
         let rng = &mut SystemRng;
         Ok(Self(match curve {
-            EcdhCurve::P256 => Private::P256(Generate::try_generate_from_rng(rng)?),
-            EcdhCurve::P384 => Private::P384(Generate::try_generate_from_rng(rng)?),
-            EcdhCurve::P521 => Private::P521(Generate::try_generate_from_rng(rng)?),
+            EcdhCurve::P256 => Private::P256(Box::new(Generate::try_generate_from_rng(rng)?)),
+            EcdhCurve::P384 => Private::P384(Box::new(Generate::try_generate_from_rng(rng)?)),
+            EcdhCurve::P521 => Private::P521(Box::new(Generate::try_generate_from_rng(rng)?)),
         }))
     }
 
@@ -33,9 +34,15 @@ impl EcdhPrivateKey {
     pub(crate) fn from_pkcs8_der(der: &[u8]) -> Result<Self, CryptoError> {
         let ec_der::PrivateParts { curve, scalar, points } = ec_der::read_pkcs8(der)?;
         let key = Self(match curve {
-            EcdhCurve::P256 => Private::P256(p256::SecretKey::from_slice(scalar).map_err(opaque)?),
-            EcdhCurve::P384 => Private::P384(p384::SecretKey::from_slice(scalar).map_err(opaque)?),
-            EcdhCurve::P521 => Private::P521(p521::SecretKey::from_slice(scalar).map_err(opaque)?),
+            EcdhCurve::P256 => {
+                Private::P256(Box::new(p256::SecretKey::from_slice(scalar).map_err(opaque)?))
+            }
+            EcdhCurve::P384 => {
+                Private::P384(Box::new(p384::SecretKey::from_slice(scalar).map_err(opaque)?))
+            }
+            EcdhCurve::P521 => {
+                Private::P521(Box::new(p521::SecretKey::from_slice(scalar).map_err(opaque)?))
+            }
         });
         let own = key.public_key()?;
         for point in points.into_iter().flatten() {
