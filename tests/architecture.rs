@@ -33,6 +33,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("io", 12),
     ("s3", 13),
     ("fuzzing", 14),
+    ("last_frames", 14),
     ("lib", 15),
 ];
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "s3-format")]
 mod aes;
 mod ecdh;
+mod latching_rng;
 
 use std::fmt;
 
@@ -26,7 +27,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) use aes::{CbcKey, CtrKey};
 pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
-use super::system_rng::{LatchingRng, SystemRng};
+use self::latching_rng::LatchingRng;
+use super::system_rng::SystemRng;
 use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, redacted, rsa_der};
 
 /// An AES-GCM key whose key schedule is ready.
