@@ -103,7 +103,10 @@ fn all() -> MutexGuard<'static, Vec<Entry>> {
 /// has ignored, as `nohup` does, stay ignored.
 #[cfg(unix)]
 fn catch_signals() {
+    use std::sync::mpsc::sync_channel;
+
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+    use signal_hook::iterator::Signals;
 
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -113,9 +116,10 @@ fn catch_signals() {
         let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
             .into_iter()
             .filter(|signal| ignored & signal_bit(*signal) == 0);
-        // If they cannot be caught, the file is as safe as its mode.
-        let Ok(mut signals) = signal_hook::iterator::Signals::new(caught) else { return };
-        std::thread::spawn(move || {
+        // Caught once there is a thread for them: else they would end nothing any more.
+        let (hand, handed) = sync_channel::<Signals>(1);
+        let waiting = std::thread::Builder::new().spawn(move || {
+            let Ok(mut signals) = handed.recv() else { return };
             if signals.forever().next().is_some() {
                 // Held until the end, so that nothing new comes.
                 let all = all();
@@ -126,6 +130,13 @@ fn catch_signals() {
                 std::process::exit(INTERRUPTED);
             }
         });
+        // If they cannot be caught, the file is as safe as its mode.
+        if waiting.is_ok()
+            && let Ok(signals) = Signals::new(caught)
+        {
+            // It waits for just this.
+            let _ = hand.send(signals);
+        }
     });
 }
 
