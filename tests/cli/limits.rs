@@ -145,6 +145,22 @@ fn a_limit_on_the_length_of_files_leaves_nothing_unfinished() {
     }
 }
 
+/// It may also be standard output that is a file, or what `--buffer` keeps.
+#[test]
+fn a_limit_on_the_length_of_files_is_an_error_everywhere() {
+    let folder = folder();
+    for (flags, fault) in [(&[][..], "standard output"), (&["--buffer"], "temporary file")] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -c 0; ulimit -f 100; exec \"$0\" \"$@\"", PROGRAM]);
+        shell.args(["decrypt", "-k", KEY, "-i", "message"]).args(flags);
+        let out = fs::File::create(folder.path("out")).unwrap();
+        let output = shell.current_dir(folder.0.path()).stdout(out).output().unwrap();
+        assert_eq!(output.status.signal(), None, "{fault}");
+        Done::from(output).refuses(1, fault);
+    }
+    assert!(folder.read("out").is_empty(), "what is buffered does not come out in part");
+}
+
 /// The program with this many threads and processes for its user at most: root has no limit, so it is somebody else then.
 /// `None` where that cannot be had.
 fn with_processes(most: &str, folder: &Folder) -> Option<Command> {

@@ -99,19 +99,27 @@ fn all() -> MutexGuard<'static, Vec<Entry>> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// From now on, writing beyond the limit on the length of files is an error as others, and does not end the process, with
+/// its memory in a core file.
+#[cfg(unix)]
+pub(crate) fn outlive_file_limit() {
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+#[cfg(not(unix))]
+pub(crate) fn outlive_file_limit() {}
+
 /// From now on, a signal that ends the process first removes what is unfinished. Signals that the caller
 /// has ignored, as `nohup` does, stay ignored.
 #[cfg(unix)]
 fn catch_signals() {
     use std::sync::mpsc::sync_channel;
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
 
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Where it does not end the process, writing beyond the limit on the length of files is an error as others.
-        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
         let ignored = ignored_signals();
         let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
             .into_iter()
