@@ -183,9 +183,9 @@ mod s3_format {
     use aes::{Aes128, Aes192, Aes256};
 
     use super::*;
-    use crate::crypto::{CryptoError, GcmStream};
     use crate::crypto::legacy::{aes_ecb_unwrap, aes_key_unwrap};
     use crate::crypto::tests::aes::AesBackend;
+    use crate::crypto::{CryptoError, GcmStream};
 
     test_each_backend!(cbc_decrypts_as_nist_says, counter_mode_of_rfc_3686);
 
