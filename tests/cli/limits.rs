@@ -35,9 +35,13 @@ fn mounted(folder: &Folder, mount: &str, args: &[&str]) -> Option<Done> {
         format!("{{ {mount}; }} || exit 99; \"$0\" \"$@\"; code=$?; ls -A small; exit $code");
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--user", "--map-root-user", "sh", "-c", &script, PROGRAM]).args(args);
-    let output = unshare.current_dir(folder.0.path()).stdin(Stdio::null()).output().ok()?;
+    let output = unshare.current_dir(folder.0.path()).stdin(Stdio::null()).output();
+    let Ok(output) = output else {
+        not_checked("there is no `unshare`");
+        return None;
+    };
     if output.status.code() == Some(99) || output.stderr.starts_with(b"unshare") {
-        println!("not checked: mounting is not allowed here");
+        not_checked("mounting is not allowed here");
         return None;
     }
     Some(output.into())
@@ -181,7 +185,7 @@ fn with_processes(most: &str, folder: &Folder) -> Option<Command> {
     match command.arg("--version").output() {
         Ok(output) if output.status.success() => {}
         _ => {
-            println!("not checked: no other user here, or no `prlimit`");
+            not_checked("there is no other user here, or no `prlimit`");
             return None;
         }
     }
