@@ -274,6 +274,11 @@ impl RangeOpener {
         self.opener.frame_len()
     }
 
+    /// How many frames there are.
+    pub(crate) fn frame_count(&self) -> u32 {
+        self.geometry.last()
+    }
+
     /// Number of the frame that holds a byte of the plaintext, and which bytes it holds.
     pub(crate) fn frame_of(&self, plaintext_offset: u64) -> (u32, Range<u64>) {
         let number = self.geometry.frame_of(plaintext_offset);

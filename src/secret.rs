@@ -150,19 +150,27 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     std::hint::black_box(bytes);
 }
 
+/// Makes room for so many bytes more. Unlike `Vec::reserve`, leaves nothing behind of what is there, or was.
+pub(crate) fn reserve(bytes: &mut Vec<u8>, more: usize) {
+    let needed = bytes.len().saturating_add(more);
+    if needed <= bytes.capacity() {
+        return;
+    }
+    let mut larger = Vec::with_capacity(needed.max(bytes.capacity().saturating_mul(2)));
+    larger.extend_from_slice(bytes);
+    let mut smaller = std::mem::replace(bytes, larger);
+    // All of it: what was cleared may be longer than what is there now.
+    smaller.resize(smaller.capacity(), 0);
+    wipe(&mut smaller);
+}
+
 /// Plaintext that comes in pieces. It is zeroed on drop, and where it grows, it leaves no copy behind.
 #[derive(Default)]
 pub(crate) struct SecretBuffer(Vec<u8>);
 
 impl SecretBuffer {
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        let needed = self.0.len().saturating_add(bytes.len());
-        if needed > self.0.capacity() {
-            let capacity = needed.max(self.0.capacity().saturating_mul(2));
-            let mut larger = Vec::with_capacity(capacity);
-            larger.extend_from_slice(&self.0);
-            wipe(&mut std::mem::replace(&mut self.0, larger));
-        }
+        reserve(&mut self.0, bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
@@ -247,6 +255,19 @@ mod tests {
         buffer.clear();
         assert!(buffer.is_empty());
         assert_eq!(format!("{buffer:?}"), "SecretBuffer(0 bytes)");
+    }
+
+    #[test]
+    fn making_room_keeps_what_is_there() {
+        let mut bytes = b"abc".to_vec();
+        for more in [0, 1, 10, 10_000] {
+            reserve(&mut bytes, more);
+            assert!(bytes.capacity() - bytes.len() >= more, "{more}");
+            assert_eq!(bytes, b"abc");
+        }
+        let (place, room) = (bytes.as_ptr(), bytes.capacity() - bytes.len());
+        reserve(&mut bytes, room);
+        assert_eq!(bytes.as_ptr(), place, "there was room");
     }
 
     #[test]

@@ -10,8 +10,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use waxseal::{
-    AesKey, CachingManager, LocalKeyring, LocalMultiKeyring, MaterialsCache, RawAesKeyring,
-    RawRsaKeyring, RsaPadding, RsaPrivateKey, UnwrapRequest,
+    AesKey, CachingManager, EcPrivateKey, EcdhCurve, LocalKeyring, LocalMultiKeyring,
+    MaterialsCache, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaPadding, RsaPrivateKey,
+    UnwrapRequest,
 };
 
 #[derive(Debug, Clone)]
@@ -113,6 +114,29 @@ fn each_use_of_a_wrapping_key_is_told() {
     );
     assert!(told.iter().all(|told| told.level == Level::DEBUG), "{told:?}");
     assert_eq!(told[2].fields["attempt"], "1");
+}
+
+/// Both name the two public keys, as the message does.
+#[test]
+fn each_use_of_an_ecdh_key_is_told() {
+    let recipient = EcPrivateKey::generate(EcdhCurve::P256).unwrap();
+    let writer =
+        RawEcdhKeyring::ephemeral_private_key_to_static_public_key(recipient.public_key().unwrap());
+    let reader = RawEcdhKeyring::public_key_discovery(recipient).unwrap();
+    let second = LocalMultiKeyring::generator(aes("key-2026", KEY)).child(writer);
+    let told = listen(|| {
+        let message = waxseal::encrypt(b"attack at dawn", &second).now().unwrap();
+        waxseal::decrypt(&message, &reader).now().unwrap();
+        waxseal::encrypt(b"x", &reader).now().unwrap_err();
+    });
+    let key = &*told[1].fields["key"];
+    assert!(key.starts_with("0x0100000021"), "{key}");
+    let what: Vec<_> = told.iter().map(Told::what).collect();
+    assert_eq!(what[1], ["wrap", "raw-ecdh", key, "ok"]);
+    assert_eq!(what[2], ["unwrap", "raw-ecdh", key, "ok"]);
+    assert_eq!(what[3][..2], ["generate", "raw-ecdh"]);
+    assert_eq!(what[3][3], "keyring");
+    assert_eq!(told.len(), 4, "{told:?}");
 }
 
 #[test]

@@ -482,7 +482,7 @@ fn a_source_that_claims_any_length_is_read_as_far_as_it_goes() {
 fn parts_of_a_frame_are_read_once() {
     let plaintext = bytes(1000);
     let message = seal(UNSIGNED, 100, &plaintext, End::Full);
-    for (cache_len, reads) in [(1 << 20, 1), (100, 1), (1, 1), (0, 20)] {
+    for (cache_len, reads) in [(usize::MAX, 1), (1 << 20, 1), (100, 1), (1, 1), (0, 20)] {
         let source = Source {
             message: message.clone(),
             reads: AtomicUsize::new(0),

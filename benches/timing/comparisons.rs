@@ -11,6 +11,7 @@ use crate::welch::{Subject, time};
 use crate::wrong_first_or_last;
 
 pub(crate) fn subjects() -> Vec<Subject<'static>> {
+    #[cfg_attr(not(feature = "s3-format"), expect(unused_mut, reason = "more of objects"))]
     let mut subjects = vec![
         data_keys(),
         commitment(),

@@ -230,7 +230,7 @@ impl<R: ReadAt> DecryptAt<R> {
     /// reads of a few bytes after each other do not open it again each time. 0 keeps none. Default: 64 KiB.
     #[must_use]
     pub fn cache_len(mut self, bytes: usize) -> Self {
-        let cache = FrameCache::new(bytes, to_usize(self.ranges.frame_len()));
+        let cache = cache(&self.ranges, bytes);
         self.kept = Mutex::new(Kept { cache, buffers: None });
         self
     }
@@ -452,7 +452,7 @@ impl<R: ReadAt> FromDecryptor for AtSource<R> {
         let mut sealed = Vec::new();
         read_all(&inner, last.ciphertext(), &mut sealed)?;
         let ranges = last.open(&sealed)?;
-        let cache = FrameCache::new(DEFAULT_CACHE_LEN, to_usize(ranges.frame_len()));
+        let cache = cache(&ranges, DEFAULT_CACHE_LEN);
         Ok(DecryptAt { ranges, inner, kept: Mutex::new(Kept { cache, buffers: None }) })
     }
 }
@@ -503,6 +503,10 @@ impl<R> Seek for PlaintextReader<'_, R> {
         })?;
         Ok(self.position)
     }
+}
+
+fn cache(ranges: &RangeOpener, bytes: usize) -> FrameCache {
+    FrameCache::new(bytes, to_usize(ranges.frame_len()), to_usize(ranges.frame_count()))
 }
 
 /// Reads all of a range of the message. Memory follows the bytes that are there, whatever length was claimed.

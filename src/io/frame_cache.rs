@@ -20,11 +20,14 @@ struct Kept {
 }
 
 impl FrameCache {
-    /// Keeps at most `max_len` bytes of frames of `frame_len`, or one if they are longer; 0 keeps none.
-    pub(super) fn new(max_len: usize, frame_len: usize) -> Self {
+    /// Keeps at most `max_len` bytes of the `count` frames of `frame_len` that there are, or one if they are longer; 0
+    /// keeps none.
+    pub(super) fn new(max_len: usize, frame_len: usize, count: usize) -> Self {
         // Short frames cost more than their content.
         let len = max_len.checked_div(ENTRY_LEN.saturating_add(frame_len)).unwrap_or(0);
-        Self { len: if max_len == 0 { 0 } else { len.max(1) }, places: Vec::new() }
+        // Places are made at once, and the bound may be one that nothing reaches.
+        let len = len.min(count).max(1);
+        Self { len: if max_len == 0 { 0 } else { len }, places: Vec::new() }
     }
 
     /// The plaintext of a frame, if it is there. Whoever has it may use it without the cache.
@@ -84,7 +87,7 @@ mod tests {
 
     #[test]
     fn as_many_are_there_as_the_bound_allows() {
-        let mut cache = FrameCache::new(3 * 228, 100);
+        let mut cache = FrameCache::new(3 * 228, 100, 9);
         for (number, byte) in [(1, 1), (2, 2), (3, 3)] {
             assert!(cache.keep(number, frame(byte)).is_empty());
         }
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_being_read_stays_as_it_is() {
-        let mut cache = FrameCache::new(100, 100);
+        let mut cache = FrameCache::new(100, 100, 9);
         cache.keep(1, frame(7));
         let read = cache.find(1).unwrap();
         let gone = cache.keep(2, frame(8));
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn of_frames_longer_than_the_bound_one_is_there() {
-        let mut cache = FrameCache::new(1, 100);
+        let mut cache = FrameCache::new(1, 100, 9);
         cache.keep(1, frame(7));
         assert_eq!(cache.find(1).unwrap().expose(), [7; 100]);
         assert_eq!(cache.keep(2, frame(8)).expose(), [7; 100]);
@@ -120,14 +123,14 @@ mod tests {
 
     #[test]
     fn without_a_bound_nothing_is_kept() {
-        let mut cache = FrameCache::new(0, 100);
+        let mut cache = FrameCache::new(0, 100, 9);
         assert_eq!(cache.keep(1, frame(7)).expose(), [0; 100]);
         assert!(cache.find(1).is_none());
     }
 
     #[test]
     fn no_byte_is_shown() {
-        let mut cache = FrameCache::new(1000, 100);
+        let mut cache = FrameCache::new(1000, 100, 9);
         cache.keep(1, frame(7));
         assert_eq!(format!("{cache:?}"), "FrameCache(1 frames)");
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::context::EncryptionContext;
 use crate::crypto::{self, CryptoError, EcdhCurve, EcdhPrivateKey, EcdhPublicKey, PemError};
 use crate::error::{ApiMisuse, Attempt, Error, KeyringError, UnwrapFailure};
+use crate::events;
 use crate::keyring::LocalKeyring;
 use crate::keyring::ecdh::{self, Parties, RAW_PROVIDER_ID};
 use crate::materials::{EncryptionMaterials, UnwrapRequest, UnwrappedDataKey};
@@ -210,14 +211,46 @@ impl RawEcdhKeyring {
     }
 
     fn describe(&self) -> Description<'_> {
-        Description(match &self.0 {
+        Description(self.public())
+    }
+
+    /// By which it is known.
+    fn public(&self) -> &EcdhPublicKey {
+        match &self.0 {
             Schema::RawPrivateKeyToStaticPublicKey { own, .. } => own,
             Schema::EphemeralPrivateKeyToStaticPublicKey { recipient } => recipient,
             Schema::PublicKeyDiscovery { own, .. } => own,
-        })
+        }
     }
 
     /// Spec: raw-ecdh-keyring, "OnDecrypt".
+    fn wrap(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        let ephemeral;
+        let (private, own, recipient) = match &self.0 {
+            Schema::RawPrivateKeyToStaticPublicKey { private, own, peer } => {
+                (private, own.compressed(), peer)
+            }
+            Schema::EphemeralPrivateKeyToStaticPublicKey { recipient } => {
+                let EcPrivateKey(private) = EcPrivateKey::generate(recipient.curve())?;
+                let own =
+                    private.public_key().map_err(|_| Error::Backend("make the public key"))?;
+                ephemeral = (private, own);
+                (&ephemeral.0, ephemeral.1.compressed(), recipient)
+            }
+            Schema::PublicKeyDiscovery { .. } => {
+                let reason = "its schema, PublicKeyDiscovery, only decrypts";
+                return Err(KeyringError::wrap(self.describe().to_string(), reason).into());
+            }
+        };
+        let secret = private.agree(recipient).map_err(|_| Error::Backend("agree on a secret"))?;
+        let parties = Parties { recipient: recipient.compressed(), sender: own };
+        let context = materials.context().encode()?;
+        let data_key = materials.data_key_or_generate()?;
+        let curve = private.curve();
+        let edk = ecdh::wrap(RAW_PROVIDER_ID, &secret, curve, &parties, &context, data_key)?;
+        materials.push_encrypted_data_key(edk)
+    }
+
     fn is_own(&self, edk: &EncryptedDataKey) -> bool {
         Parties::of(edk).is_some_and(|parties| match &self.0 {
             Schema::RawPrivateKeyToStaticPublicKey { own, peer, .. } => {
@@ -258,30 +291,18 @@ impl RawEcdhKeyring {
 
 impl LocalKeyring for RawEcdhKeyring {
     fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
-        let ephemeral;
-        let (private, own, recipient) = match &self.0 {
-            Schema::RawPrivateKeyToStaticPublicKey { private, own, peer } => {
-                (private, own.compressed(), peer)
-            }
-            Schema::EphemeralPrivateKeyToStaticPublicKey { recipient } => {
-                let EcPrivateKey(private) = EcPrivateKey::generate(recipient.curve())?;
-                let own =
-                    private.public_key().map_err(|_| Error::Backend("make the public key"))?;
-                ephemeral = (private, own);
-                (&ephemeral.0, ephemeral.1.compressed(), recipient)
-            }
-            Schema::PublicKeyDiscovery { .. } => {
-                let reason = "its schema, PublicKeyDiscovery, only decrypts";
-                return Err(KeyringError::wrap(self.describe().to_string(), reason).into());
-            }
-        };
-        let secret = private.agree(recipient).map_err(|_| Error::Backend("agree on a secret"))?;
-        let parties = Parties { recipient: recipient.compressed(), sender: own };
-        let context = materials.context().encode()?;
-        let data_key = materials.data_key_or_generate()?;
-        let curve = private.curve();
-        let edk = ecdh::wrap(RAW_PROVIDER_ID, &secret, curve, &parties, &context, data_key)?;
-        materials.push_encrypted_data_key(edk)
+        let timer = events::start();
+        let is_new = materials.data_key().is_none();
+        let result = self.wrap(materials);
+        let edk = materials.encrypted_data_keys().last().filter(|_| result.is_ok());
+        // What failed has not always two keys to name.
+        let key = edk.map_or_else(|| self.public().compressed(), EncryptedDataKey::key_name);
+        if is_new {
+            events::generated(&timer, RAW_PROVIDER_ID, key, &result);
+        } else {
+            events::wrapped(&timer, RAW_PROVIDER_ID, key, &result);
+        }
+        result
     }
 
     fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {

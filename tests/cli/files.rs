@@ -213,8 +213,11 @@ fn standard_input_has_no_name_in_a_folder() {
 fn on_a_terminal(folder: &Folder, command: &str) -> Option<(i32, String)> {
     let mut script = Command::new("script");
     script.args(["-qec", command, "/dev/null"]).current_dir(folder.0.path());
-    let output = script.stdin(Stdio::null()).output().ok()?;
-    Some((output.status.code()?, String::from_utf8(output.stdout).unwrap()))
+    let Ok(output) = script.stdin(Stdio::null()).output() else {
+        not_checked("there is no `script`");
+        return None;
+    };
+    Some((output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap()))
 }
 
 #[cfg(target_os = "linux")]

@@ -310,7 +310,43 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             let done = folder.run(&["encrypt", "-k", &key]).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
         }
+        for args in [
+            ["encrypt", "-k", "k", secret].as_slice(),
+            &["decrypt", "--threads", secret],
+            &["keygen", "--kind", secret],
+            &["inspect", "message", secret],
+            &[secret],
+        ] {
+            let done = folder.run(args).fails(2, "");
+            assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
+        }
     }
     let key = "raw-aes:namespace=ns,name=a,file=00112233445566778899aabbccddeef";
     folder.run(&["encrypt", "-k", key]).refuses(1, "eef`");
+}
+
+/// As with `private=$(cat FILE)`, in lines, or all on one as variables of an environment have it.
+#[test]
+fn a_pem_key_instead_of_a_path_is_not_repeated() {
+    let folder = with_ec("p256");
+    let private = String::from_utf8(folder.read("a")).unwrap();
+    let secret = private.lines().nth(1).unwrap();
+    for text in [private.clone(), private.replace('\n', ""), private.replace('\n', "\\n")] {
+        for key in [
+            text.clone(),
+            format!("raw-aes:namespace=ns,name=a,file={text}"),
+            format!("raw-rsa:namespace=ns,name=a,padding=pkcs1,private={text}"),
+            format!("raw-ecdh:schema=discovery,curve=p256,private={text}"),
+        ] {
+            let done = folder.run(&["decrypt", "-k", &key]).fails(2, "");
+            assert!(!done.stderr.contains(&secret[..20]), "{}", done.stderr);
+        }
+    }
+    // Nor if it is in a file that is no PEM for it.
+    for text in [private.replace('\n', ""), private.replace('\n', "\r")] {
+        folder.write("odd", text);
+        let key = "raw-ecdh:schema=discovery,curve=p256,private=odd";
+        let done = folder.run(&["decrypt", "-k", key]).fails(2, "not PEM");
+        assert!(!done.stderr.contains(&secret[..20]), "{}", done.stderr);
+    }
 }

@@ -136,6 +136,13 @@ impl Done {
     }
 }
 
+/// A test passes without having looked, for the machine does not let it: not where `WAXSEAL_CHECK_ALL` is set.
+#[cfg(target_os = "linux")]
+fn not_checked(why: &str) {
+    println!("not checked: {why}");
+    assert!(std::env::var_os("WAXSEAL_CHECK_ALL").is_none(), "not checked: {why}");
+}
+
 /// The library's view of [`KEY`].
 fn keyring() -> RawAesKeyring {
     RawAesKeyring::new("ns", "n", AesKey::try_from(&KEY_BYTES[..]).unwrap()).unwrap()

@@ -195,9 +195,11 @@ fn a_full_disk_leaves_no_file() {
         );
         let mut unshare = Command::new("unshare");
         unshare.args(["--mount", "--user", "--map-root-user", "sh", "-c", &script, PROGRAM]);
-        let Ok(output) = unshare.current_dir(folder.0.path()).output() else { return };
+        let Ok(output) = unshare.current_dir(folder.0.path()).output() else {
+            return not_checked("there is no `unshare`");
+        };
         if output.status.code() == Some(99) || output.stderr.starts_with(b"unshare") {
-            return;
+            return not_checked("mounting is not allowed here");
         }
         Done::from(output).refuses(1, "cannot write `small/out`");
     }

@@ -156,9 +156,11 @@ fn a_mount_of_the_input_is_no_output() {
         );
         let mut unshare = Command::new("unshare");
         unshare.args(["--mount", "--user", "--map-root-user", "sh", "-c", &script, PROGRAM]);
-        let Ok(output) = unshare.current_dir(folder.0.path()).output() else { return };
+        let Ok(output) = unshare.current_dir(folder.0.path()).output() else {
+            return not_checked("there is no `unshare`");
+        };
         if output.status.code() == Some(99) || output.stderr.starts_with(b"unshare") {
-            return;
+            return not_checked("mounting is not allowed here");
         }
         Done::from(output).refuses(2, "inside the input");
     }

@@ -306,6 +306,15 @@ fn policy_hint(error: &PolicyError) -> &'static str {
 /// What clap has to say, in our form.
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
+        let is_key = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => looks_like_key(Path::new(text)),
+            _ => false,
+        };
+        let given =
+            [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+        if given.into_iter().any(is_key) {
+            return Self::usage("an argument looks like a key itself", KEY_GIVEN);
+        }
         let help = "`waxseal --help` and `waxseal COMMAND --help` tell what there is";
         let text = error.render().to_string();
         let first = text.split("\n\n").next().unwrap_or_default();
@@ -331,6 +340,25 @@ impl From<clap::Error> for Failure {
 pub(crate) fn shown(path: &Path) -> String {
     format!("`{}`", path.display())
 }
+
+/// Whether this is a key rather than the name of a file, so that it must not be told.
+pub(crate) fn looks_like_key(name: &Path) -> bool {
+    let Some(text) = name.to_str() else { return false };
+    if text.contains("-----BEGIN ") {
+        return true;
+    }
+    let text = text.as_bytes();
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+    match text.len() {
+        32 | 48 | 64 if text.iter().all(u8::is_ascii_hexdigit) => true,
+        24 | 32 | 44 => text.iter().all(is_base64),
+        _ => false,
+    }
+}
+
+/// What to do about it.
+pub(crate) const KEY_GIVEN: &str =
+    "write the key to a file and give its path, and do not use a key that others may have seen";
 
 /// Text that cannot control a terminal or look like another line. What is printable stays.
 pub(crate) fn printable(text: &str) -> String {

@@ -18,7 +18,7 @@ use waxseal::{
 use zeroize::Zeroizing;
 
 use crate::caching;
-use crate::failure::{Failure, shown};
+use crate::failure::{Failure, KEY_GIVEN, looks_like_key, shown};
 use crate::parameters::{Parameters, quoted};
 use crate::wait::Waiter;
 
@@ -141,17 +141,6 @@ fn load_raw(
     }
 }
 
-/// Whether this is a key rather than the name of a file.
-fn looks_like_key(name: &Path) -> bool {
-    let Some(text) = name.to_str().map(str::as_bytes) else { return false };
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
-    match text.len() {
-        32 | 48 | 64 if text.iter().all(u8::is_ascii_hexdigit) => true,
-        24 | 32 | 44 => text.iter().all(is_base64),
-        _ => false,
-    }
-}
-
 fn pem<K>(path: &Path, parse: impl FnOnce(&str) -> Result<K, Error>) -> Result<K, Failure> {
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| {
@@ -208,7 +197,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
         if looks_like_key(path) {
             return Failure::usage(
                 "there is no key file of that name, which looks like a key itself",
-                "write the key to a file and give its path, and do not use a key that others may have seen",
+                KEY_GIVEN,
             );
         }
         failed(error)

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, Failure> {
+    unfinished::outlive_file_limit();
     let command = match Cli::try_parse() {
         Ok(Cli { command }) => command,
         Err(error)

@@ -99,23 +99,35 @@ fn all() -> MutexGuard<'static, Vec<Entry>> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// From now on, writing beyond the limit on the length of files is an error as others, and does not end the process, with
+/// its memory in a core file.
+#[cfg(unix)]
+pub(crate) fn outlive_file_limit() {
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+#[cfg(not(unix))]
+pub(crate) fn outlive_file_limit() {}
+
 /// From now on, a signal that ends the process first removes what is unfinished. Signals that the caller
 /// has ignored, as `nohup` does, stay ignored.
 #[cfg(unix)]
 fn catch_signals() {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+    use std::sync::mpsc::sync_channel;
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::iterator::Signals;
 
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Where it does not end the process, writing beyond the limit on the length of files is an error as others.
-        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
         let ignored = ignored_signals();
         let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
             .into_iter()
             .filter(|signal| ignored & signal_bit(*signal) == 0);
-        // If they cannot be caught, the file is as safe as its mode.
-        let Ok(mut signals) = signal_hook::iterator::Signals::new(caught) else { return };
-        std::thread::spawn(move || {
+        // Caught once there is a thread for them: else they would end nothing any more.
+        let (hand, handed) = sync_channel::<Signals>(1);
+        let waiting = std::thread::Builder::new().spawn(move || {
+            let Ok(mut signals) = handed.recv() else { return };
             if signals.forever().next().is_some() {
                 // Held until the end, so that nothing new comes.
                 let all = all();
@@ -126,6 +138,13 @@ fn catch_signals() {
                 std::process::exit(INTERRUPTED);
             }
         });
+        // If they cannot be caught, the file is as safe as its mode.
+        if waiting.is_ok()
+            && let Ok(signals) = Signals::new(caught)
+        {
+            // It waits for just this.
+            let _ = hand.send(signals);
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::{fs, path};
 
 use super::ecdh::{EcdhBackend, pkcs8};
-use super::{Backend, CryptoError, Curve, EcdhCurve, Hash, TAG_LEN, hex};
+use super::{Backend, Curve, EcdhCurve, Hash, TAG_LEN, hex};
 
 test_each_backend!(
     ecdh_agrees_or_fails_as_nist_says,
@@ -183,9 +183,9 @@ mod s3_format {
     use aes::{Aes128, Aes192, Aes256};
 
     use super::*;
-    use crate::crypto::GcmStream;
     use crate::crypto::legacy::{aes_ecb_unwrap, aes_key_unwrap};
     use crate::crypto::tests::aes::AesBackend;
+    use crate::crypto::{CryptoError, GcmStream};
 
     test_each_backend!(cbc_decrypts_as_nist_says, counter_mode_of_rfc_3686);
 

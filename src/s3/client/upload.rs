@@ -21,7 +21,7 @@ use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error};
 use crate::materials::BoxFuture;
 use crate::s3::format::Format;
-use crate::secret::wipe;
+use crate::secret::{reserve, wipe};
 
 impl Client {
     /// Encrypts all that a reader gives, and uploads it: in one request if it is short, otherwise in parts, several
@@ -338,6 +338,9 @@ async fn read_part<R: AsyncRead + Unpin + Send>(
         Error::io("reading the body", error)
     };
     while part.len() < limit {
+        if part.len() == part.capacity() {
+            reserve(&mut part, FIRST_LEN);
+        }
         let left = crate::message::to_u64(limit.saturating_sub(part.len()));
         match (&mut *reader).take(left).read_buf(&mut part).await {
             Ok(0) => return Ok(Filled::Last(part)),
@@ -373,6 +376,8 @@ impl Drop for AbortOnDrop {
 
 /// Behind the last part stands a tag of so many bytes.
 const TAG_LEN: usize = 16;
+/// The first memory for a body, which may be short.
+const FIRST_LEN: usize = 64 << 10;
 /// 10000 of them hold more than the 2^36 - 32 bytes that an object may have.
 const DEFAULT_PART_LEN: usize = 8 << 20;
 const DEFAULT_PARALLELISM: usize = 4;

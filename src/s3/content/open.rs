@@ -7,7 +7,7 @@ use crate::crypto::{BLOCK_LEN, CbcKey, GcmStream, PieceHash, TAG_LEN};
 use crate::error::{ApiMisuse, Error, ObjectError, PolicyError, Stage};
 use crate::message::to_u64;
 use crate::s3::suite::MAX_GCM_CONTENT_LEN;
-use crate::secret::wipe;
+use crate::secret::{reserve, wipe};
 
 use super::key::{ContentCipher, ContentKey};
 
@@ -156,6 +156,7 @@ impl UnauthenticatedOpener {
         let state = self.state.take().ok_or(ApiMisuse::Poisoned)?;
         let rest = &mut self.held.bytes;
         let len = state.open_last(rest).ok_or_else(unauthentic)?;
+        reserve(out, len);
         out.extend_from_slice(rest.get(..len).unwrap_or_default());
         wipe(rest);
         Ok(())
@@ -214,7 +215,7 @@ impl HeldBack {
         // `held` is less only if it is `whole`, so this takes no more than there is.
         let now_len = whole.saturating_sub(held);
         let (now, later) = piece.split_at_checked(now_len).unwrap_or((piece, &[]));
-        out.reserve(whole);
+        reserve(out, whole);
         out.extend(self.bytes.drain(..held));
         out.extend_from_slice(now);
         self.bytes.extend_from_slice(later);

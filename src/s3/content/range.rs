@@ -8,7 +8,7 @@ use crate::crypto::{GcmStream, TAG_LEN};
 use crate::error::{Error, ObjectError, PolicyError, Stage};
 use crate::message::to_u64;
 use crate::s3::suite::{ContentSuite, MAX_GCM_CONTENT_LEN};
-use crate::secret::wipe;
+use crate::secret::{reserve, wipe};
 
 use super::key::ContentKey;
 
@@ -71,6 +71,7 @@ impl UnauthenticatedRangeOpener {
             return Err(unauthentic());
         }
         let start = out.len();
+        reserve(out, ciphertext.len());
         out.extend_from_slice(ciphertext);
         let piece = out.get_mut(start..).unwrap_or_default();
         if self.gcm.apply_keystream(self.next, piece).is_err() {

@@ -3,6 +3,7 @@
 use crate::encrypt::Encryptor;
 use crate::error::{ApiMisuse, Error};
 use crate::s3::client::body::Seal;
+use crate::secret::reserve;
 
 /// Encrypts a message piece by piece, into buffers that grow.
 pub(in crate::s3::client) struct MessageSealer(Encryptor);
@@ -47,6 +48,7 @@ pub(super) fn append(
     write: impl FnOnce(&mut [u8]) -> Result<(usize, usize), Error>,
 ) -> Result<(usize, usize), Error> {
     let start = out.len();
+    reserve(out, room);
     out.resize(start.saturating_add(room), 0);
     let result = write(out.get_mut(start..).unwrap_or_default());
     let written = result.as_ref().map_or(0, |(_, written)| *written);
