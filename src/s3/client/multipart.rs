@@ -12,6 +12,7 @@ use aws_sdk_s3::operation::upload_part::UploadPartOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::call::Call;
 use super::inputs::Shared;
@@ -450,10 +451,12 @@ impl State {
 }
 
 /// Encrypts a part where it does not keep the runtime from other work.
-async fn seal(ticket: PartTicket, mut part: Vec<u8>) -> Result<(Vec<u8>, SealedPart), Error> {
+async fn seal(ticket: PartTicket, part: Vec<u8>) -> Result<(Vec<u8>, SealedPart), Error> {
+    // Where it does not come to that, no plaintext stays.
+    let mut part = Zeroizing::new(part);
     let work = move || {
         let sealed = ticket.seal(&mut part)?;
-        Ok((part, sealed))
+        Ok((std::mem::take(&mut *part), sealed))
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

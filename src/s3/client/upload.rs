@@ -7,9 +7,11 @@ use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipar
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::{PutObjectInput, PutObjectOutput};
 use aws_sdk_s3::operation::upload_part::UploadPartOutput;
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use zeroize::Zeroizing;
 
 use super::call::Call;
 use super::inputs::{put_again, put_in_parts, refuse_checksums};
@@ -21,7 +23,7 @@ use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error};
 use crate::materials::BoxFuture;
 use crate::s3::format::Format;
-use crate::secret::{reserve, wipe};
+use crate::secret::reserve;
 
 impl Client {
     /// Encrypts all that a reader gives, and uploads it: in one request if it is short, otherwise in parts, several
@@ -156,14 +158,14 @@ async fn uploaded<R: AsyncRead + Unpin + Send>(
 ) -> Result<PutObjectOutput, Error> {
     let (bucket, key) = (input.bucket.clone(), input.key.clone());
     let call = Call::new("PutObject", &bucket, &key)?;
-    let first = read_part(&mut reader, part_len, Vec::new()).await?;
+    let first = read_part(&mut reader, part_len, Plaintext::default()).await?;
     let Filled::Full(first, more) = first else {
-        let Filled::Last(all) = first else { return Err(ApiMisuse::Poisoned.into()) };
+        let Filled::Last(mut all) = first else { return Err(ApiMisuse::Poisoned.into()) };
         let input = put_again(input);
         return match how {
-            How::AsItIs => client.put_encrypted(call, input, all).await,
+            How::AsItIs => client.put_encrypted(call, input, std::mem::take(&mut *all)).await,
             How::Seal { context, instruction_files } => {
-                let put = client.put_object(input.body(all.into()));
+                let put = client.put_object(input.body(Bytes::from_owner(all).into()));
                 put.context(context.iter()).instruction_file(instruction_files).await
             }
         };
@@ -242,7 +244,7 @@ impl<R> std::fmt::Debug for Upload<'_, R> {
 async fn parts<R: AsyncRead + Unpin + Send>(
     sender: &Sender<'_>,
     reader: &mut R,
-    first: (Vec<u8>, Vec<u8>),
+    first: (Plaintext, Plaintext),
     (part_len, parallelism): (usize, usize),
 ) -> Result<(), Error> {
     let mut under_way = FuturesUnordered::new();
@@ -290,14 +292,16 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn part(&self, number: i32, part: Vec<u8>) -> Result<UploadPartOutput, Error> {
+    async fn part(&self, number: i32, mut part: Plaintext) -> Result<UploadPartOutput, Error> {
+        let part = std::mem::take(&mut *part);
         match self.seals {
             true => self.upload.upload_part(number, part).await,
             false => self.upload.upload_sealed_part(number, part, false).await,
         }
     }
 
-    async fn last_part(&self, number: i32, part: Vec<u8>) -> Result<UploadPartOutput, Error> {
+    async fn last_part(&self, number: i32, mut part: Plaintext) -> Result<UploadPartOutput, Error> {
+        let part = std::mem::take(&mut *part);
         match self.seals {
             true => self.upload.upload_last_part(number, part).await,
             false => self.upload.upload_sealed_part(number, part, true).await,
@@ -314,42 +318,42 @@ fn next_number(number: i32) -> Result<i32, Error> {
     Ok(next)
 }
 
+/// Wiped where it is given up before it was encrypted.
+type Plaintext = Zeroizing<Vec<u8>>;
+
 /// A part that was read.
 enum Filled {
     /// All of its bytes, and the first of the next one: there is more.
-    Full(Vec<u8>, Vec<u8>),
+    Full(Plaintext, Plaintext),
     /// The last one, which may be as long as the others but not empty unless it is the only one.
-    Last(Vec<u8>),
+    Last(Plaintext),
 }
 
 /// Reads a part, and one byte more to know whether it is the last. `part` is what was read before.
 async fn read_part<R: AsyncRead + Unpin + Send>(
     reader: &mut R,
     part_len: usize,
-    mut part: Vec<u8>,
+    mut part: Plaintext,
 ) -> Result<Filled, Error> {
     let limit = part_len.saturating_add(1);
     if !part.is_empty() {
         // The part before was full, so this one may be: at once, as growing would leave plaintext behind.
-        part.reserve_exact(limit.saturating_sub(part.len()).saturating_add(TAG_LEN));
+        let more = limit.saturating_sub(part.len()).saturating_add(TAG_LEN);
+        part.reserve_exact(more);
     }
-    let failed = |part: &mut Vec<u8>, error| {
-        wipe(part);
-        Error::io("reading the body", error)
-    };
     while part.len() < limit {
         if part.len() == part.capacity() {
             reserve(&mut part, FIRST_LEN);
         }
         let left = crate::message::to_u64(limit.saturating_sub(part.len()));
-        match (&mut *reader).take(left).read_buf(&mut part).await {
+        match (&mut *reader).take(left).read_buf(&mut *part).await {
             Ok(0) => return Ok(Filled::Last(part)),
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(&mut part, error)),
+            Err(error) => return Err(Error::io("reading the body", error)),
         }
     }
-    let beyond = part.split_off(part_len);
+    let beyond = Zeroizing::new(part.split_off(part_len));
     Ok(Filled::Full(part, beyond))
 }
 
