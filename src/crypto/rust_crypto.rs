@@ -4,6 +4,7 @@
 mod aes;
 mod ecdh;
 mod latching_rng;
+mod stack;
 
 use std::fmt;
 
@@ -43,12 +44,14 @@ enum Gcm {
 impl GcmKey {
     /// Expands a key of 16, 24 or 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        Ok(Self(match key.len() {
-            16 => Gcm::Aes128(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
-            24 => Gcm::Aes192(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
-            32 => Gcm::Aes256(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
-            _ => return Err(CryptoError),
-        }))
+        stack::cleared(|| {
+            Ok(Self(match key.len() {
+                16 => Gcm::Aes128(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
+                24 => Gcm::Aes192(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
+                32 => Gcm::Aes256(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
+                _ => return Err(CryptoError),
+            }))
+        })
     }
 
     /// Writes the ciphertext and then the tag to `out`, exactly `TAG_LEN` longer than `plaintext`.
@@ -131,11 +134,11 @@ impl Prk {
 
     /// Expands with the concatenation of `info` to the length of `out`.
     pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
-        match &self.0 {
+        stack::cleared(|| match &self.0 {
             Extracted::Sha256(prk) => prk.expand_multi_info(info, out),
             Extracted::Sha384(prk) => prk.expand_multi_info(info, out),
             Extracted::Sha512(prk) => prk.expand_multi_info(info, out),
-        }
+        })
         .map_err(opaque)
     }
 }
@@ -157,11 +160,11 @@ pub(crate) fn kbkdf(
     if key.is_empty() || out.is_empty() {
         return Err(CryptoError);
     }
-    match hash {
+    stack::cleared(|| match hash {
         Hash::Sha256 => hmac_counter::<Hmac<Sha256>>(key, input, out),
         Hash::Sha384 => hmac_counter::<Hmac<Sha384>>(key, input, out),
         Hash::Sha512 => hmac_counter::<Hmac<Sha512>>(key, input, out),
-    }
+    })
 }
 
 /// The crate `kbkdf` does the same, but has no release that is not a candidate, gives its output by
