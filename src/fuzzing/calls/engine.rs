@@ -122,7 +122,7 @@ pub(super) fn decryptor(mut choices: Choices<'_>) {
                 check_untouched(&buffer);
             }
         }
-        subject.check_released(&released, subject.is_whole(&fed));
+        subject.check_released(&released, &fed);
         if choices.is_empty() || choices.below(16) == 15 {
             break;
         }

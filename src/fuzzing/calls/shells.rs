@@ -113,7 +113,7 @@ fn decrypt_reader(mut choices: Choices<'_>) {
         }
     }
     let whole = subject.is_whole(&subject.message);
-    subject.check_released(&released, whole);
+    subject.check_released(&released, &subject.message);
     if ended {
         assert!(whole && !failed);
         assert!(released == PLAINTEXT || released == PLAINTEXT[1..]);
