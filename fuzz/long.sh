@@ -33,6 +33,7 @@ mkdir -p "fuzz/artifacts/$target"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+export LSAN_OPTIONS="suppressions=$PWD/fuzz/leaks.supp:print_suppressions=0"
 used=0
 while [ "$used" -lt "$wanted" ]; do
     findings=0

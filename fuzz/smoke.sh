@@ -18,6 +18,7 @@ else
     for target in "${targets[@]}"; do fuzz/build.sh "$target"; done
 fi
 
+export LSAN_OPTIONS="suppressions=$PWD/fuzz/leaks.supp:print_suppressions=0"
 failed=()
 for target in "${targets[@]}"; do
     echo "== $target: $seconds seconds"
