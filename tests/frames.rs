@@ -144,6 +144,16 @@ fn a_frame_is_whole_of_its_kind_and_its_number() {
 }
 
 #[test]
+fn sealers_and_openers_say_what_they_are_and_no_more() {
+    let keyring = RawAesKeyring::new("tests", "key", AesKey::from([5; 32])).unwrap();
+    let encryptor = waxseal::encryptor(&keyring).frame_len(FRAME_LEN).unwrap().now().unwrap();
+    let sealer = format!("{:?}", encryptor.into_frames().unwrap().sealer);
+    assert_eq!(sealer, "FrameSealer { frame_len: 16, .. }");
+    let opener = format!("{:?}", Sample::new(UNSIGNED).opener);
+    assert_eq!(opener, "FrameOpener { frame_len: 16, .. }");
+}
+
+#[test]
 fn a_frame_that_was_changed_leaves_nothing_in_the_buffer() {
     let sample = Sample::new(UNSIGNED);
     for at in 4..48 {
