@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_much_as_the_limit_is_allowed_and_no_more() {
+        let limited = Policy::default().max_encrypted_data_keys(2).max_header_len(300);
+        let limited = limited.max_frame_len(4096);
+        for (found, allowed) in [(0, true), (1, true), (2, true), (3, false), (65_535, false)] {
+            assert_eq!(limited.check_key_count(found).is_ok(), allowed, "{found} keys");
+        }
+        for (found, allowed) in [(299, true), (300, true), (301, false)] {
+            assert_eq!(limited.check_header_len(found).is_ok(), allowed, "{found} bytes");
+        }
+        for (found, allowed) in [(4095, true), (4096, true), (4097, false)] {
+            assert_eq!(limited.check_frame_len(found).is_ok(), allowed, "{found} bytes");
+        }
+    }
+
+    #[test]
     fn each_policy_can_write_its_default_suite() {
         for policy in CommitmentPolicy::ALL {
             assert!(policy.allows_encrypt(policy.default_suite()));
