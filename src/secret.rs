@@ -150,13 +150,22 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     std::hint::black_box(bytes);
 }
 
-/// Makes room for so many bytes more. Unlike `Vec::reserve`, leaves nothing behind of what is there, or was.
+/// Makes room for so many bytes more, and where it has to, for twice as many as there was. Unlike `Vec::reserve`, leaves
+/// nothing behind of what is there, or was.
 pub(crate) fn reserve(bytes: &mut Vec<u8>, more: usize) {
+    if more > bytes.capacity().saturating_sub(bytes.len()) {
+        let double = bytes.capacity().saturating_mul(2).saturating_sub(bytes.len());
+        reserve_exact(bytes, more.max(double));
+    }
+}
+
+/// As [`reserve`], but for no more than so many.
+pub(crate) fn reserve_exact(bytes: &mut Vec<u8>, more: usize) {
     let needed = bytes.len().saturating_add(more);
     if needed <= bytes.capacity() {
         return;
     }
-    let mut larger = Vec::with_capacity(needed.max(bytes.capacity().saturating_mul(2)));
+    let mut larger = Vec::with_capacity(needed);
     larger.extend_from_slice(bytes);
     let mut smaller = std::mem::replace(bytes, larger);
     // All of it: what was cleared may be longer than what is there now.
@@ -268,6 +277,13 @@ mod tests {
         let (place, room) = (bytes.as_ptr(), bytes.capacity() - bytes.len());
         reserve(&mut bytes, room);
         assert_eq!(bytes.as_ptr(), place, "there was room");
+        bytes.resize(bytes.capacity(), 1);
+        let full = bytes.len();
+        reserve(&mut bytes, 1);
+        assert!(bytes.capacity() >= 2 * full && bytes.len() == full);
+        let mut bytes = b"abc".to_vec();
+        reserve_exact(&mut bytes, 7);
+        assert_eq!((bytes.capacity(), &*bytes), (10, &b"abc"[..]));
     }
 
     #[test]

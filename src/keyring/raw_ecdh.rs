@@ -223,7 +223,7 @@ impl RawEcdhKeyring {
         }
     }
 
-    /// Spec: raw-ecdh-keyring, "OnDecrypt".
+    /// Spec: raw-ecdh-keyring, "OnEncrypt".
     fn wrap(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
         let ephemeral;
         let (private, own, recipient) = match &self.0 {
@@ -251,6 +251,7 @@ impl RawEcdhKeyring {
         materials.push_encrypted_data_key(edk)
     }
 
+    /// Spec: raw-ecdh-keyring, "OnDecrypt".
     fn is_own(&self, edk: &EncryptedDataKey) -> bool {
         Parties::of(edk).is_some_and(|parties| match &self.0 {
             Schema::RawPrivateKeyToStaticPublicKey { own, peer, .. } => {

@@ -23,7 +23,7 @@ use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error};
 use crate::materials::BoxFuture;
 use crate::s3::format::Format;
-use crate::secret::reserve;
+use crate::secret::reserve_exact;
 
 impl Client {
     /// Encrypts all that a reader gives, and uploads it: in one request if it is short, otherwise in parts, several
@@ -336,14 +336,14 @@ async fn read_part<R: AsyncRead + Unpin + Send>(
     mut part: Plaintext,
 ) -> Result<Filled, Error> {
     let limit = part_len.saturating_add(1);
-    if !part.is_empty() {
-        // The part before was full, so this one may be: at once, as growing would leave plaintext behind.
-        let more = limit.saturating_sub(part.len()).saturating_add(TAG_LEN);
-        part.reserve_exact(more);
-    }
+    let full_len = limit.saturating_add(TAG_LEN);
+    // Where the part before was full, so may this one be.
+    let mut expected = if part.is_empty() { FIRST_LEN } else { full_len };
     while part.len() < limit {
         if part.len() == part.capacity() {
-            reserve(&mut part, FIRST_LEN);
+            let room = expected.min(full_len).saturating_sub(part.len());
+            reserve_exact(&mut part, room);
+            expected = part.capacity().saturating_mul(2);
         }
         let left = crate::message::to_u64(limit.saturating_sub(part.len()));
         match (&mut *reader).take(left).read_buf(&mut *part).await {
