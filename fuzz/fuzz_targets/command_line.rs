@@ -288,9 +288,10 @@ const PARAMETERS: [&str; 24] = [
     "aws-kms",
 ];
 /// Keys as somebody may write them in the place of a path or a name, by mistake.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
-    "ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=",
+    "oLjdLLfhi6oAWu18J-SpVMZbCP6FxJFCPjVSaZ38rnE=",
     "00112233445566778899aabbccddeeff",
     "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n",
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgABEiM0RVZneImaq7zN3uDw==",
 ];

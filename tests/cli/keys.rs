@@ -342,6 +342,18 @@ fn a_pem_key_instead_of_a_path_is_not_repeated() {
             assert!(!done.stderr.contains(&secret[..20]), "{}", done.stderr);
         }
     }
+    // Nor its DER, in Base64 without the lines around it.
+    let der: String = private.lines().filter(|line| !line.starts_with('-')).collect();
+    for args in [
+        ["decrypt", "-k", &der].as_slice(),
+        &["decrypt", "-k", &format!("raw-ecdh:schema=discovery,curve=p256,private={der}")],
+        &["decrypt", "-k", "k", &der],
+        &["decrypt", "-i", &der, "-k", "k"],
+        &[&der],
+    ] {
+        let done = folder.run(args).fails(2, "");
+        assert!(!done.stderr.contains(&secret[..20]), "{}", done.stderr);
+    }
     // Nor if it is in a file that is no PEM for it.
     for text in [private.replace('\n', ""), private.replace('\n', "\r")] {
         folder.write("odd", text);

@@ -352,6 +352,8 @@ pub(crate) fn looks_like_key(name: &Path) -> bool {
     match text.len() {
         32 | 48 | 64 if text.iter().all(u8::is_ascii_hexdigit) => true,
         24 | 32 | 44 => text.iter().all(is_base64),
+        // DER: a sequence (0x30) whose length starts with a byte such as 0x82 or 0x2e.
+        60.. => matches!(text, [b'M', b'A'..=b'P', ..]) && text.iter().all(is_base64),
         _ => false,
     }
 }
