@@ -13,7 +13,11 @@ mod keyrings;
 mod keys;
 #[cfg(feature = "testing")]
 mod kms;
+#[cfg(all(feature = "testing", feature = "s3-format"))]
+mod kms_objects;
 mod messages;
+#[cfg(all(feature = "s3", feature = "testing"))]
+mod object_client;
 #[cfg(feature = "s3-format")]
 mod objects;
 mod panics;

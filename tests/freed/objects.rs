@@ -14,9 +14,13 @@ use waxseal::{AesKey, CommitmentPolicy, EncryptionContext, RsaPrivateKey};
 use crate::secrets::{Plaintext, Secrets, freed_by_async, hmac_sha512, random};
 
 /// Data key and content key of an object in version 3.
-async fn add_object_keys(secrets: &mut Secrets, keyring: &dyn S3Keyring, of: &ContentMetadata) {
-    let (policy, context) = (everything(), EncryptionContext::new());
-    let data_key = unwrap_data_key(keyring, &policy, of, &context).await.unwrap();
+pub(crate) async fn add_object_keys(
+    secrets: &mut Secrets,
+    keyring: &dyn S3Keyring,
+    of: &ContentMetadata,
+    context: &EncryptionContext,
+) {
+    let data_key = unwrap_data_key(keyring, &everything(), of, context).await.unwrap();
     secrets.add_with_forms("data key", data_key.expose());
     if of.commitment().is_some() {
         let prk = hmac_sha512(of.iv(), &[data_key.expose()]);
@@ -102,7 +106,8 @@ fn leaves_nothing(mut secrets: Secrets, make: &dyn Fn() -> Box<dyn S3Keyring>) {
         });
         plaintext.add_to(&mut secrets);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(add_object_keys(&mut secrets, &*make(), &stored.unwrap()));
+        let (keyring, context) = (make(), EncryptionContext::new());
+        runtime.block_on(add_object_keys(&mut secrets, &*keyring, &stored.unwrap(), &context));
         secrets.assert_not_in(&freed);
     }
 }
