@@ -6,15 +6,15 @@ use std::task::{Context, Poll, Waker};
 
 use waxseal::{
     Attempt, BoxFuture, CachingManager, EncryptionMaterials, Error, Keyring, LocalKeyring,
-    MaterialsCache, MultiKeyring, RawAesKeyring, UnwrapRequest, UnwrappedDataKey,
+    MaterialsCache, MultiKeyring, UnwrapRequest, UnwrappedDataKey,
 };
 
-use crate::keyrings::{UNSIGNED, aes, data_key_of};
+use crate::keyrings::{Telling, UNSIGNED, data_key_of};
 use crate::secrets::{Plaintext, Secrets, freed_by, random};
 
 /// Is not ready at first, before its work nor after it.
 #[derive(Debug)]
-struct Slow(RawAesKeyring);
+struct Slow(Telling);
 
 impl Keyring for Slow {
     fn wrap<'a>(
@@ -70,11 +70,11 @@ fn cancel_everywhere<F: Future>(start: impl Fn() -> F) -> usize {
 fn keyrings_that_wait() {
     let key = random(32);
     let plaintext = Plaintext::new(10_000);
-    let local = aes(&key);
-    let message = waxseal::encrypt(&plaintext.bytes, &local).suite(UNSIGNED).now().unwrap();
+    let telling = Telling::new(&key);
+    let message = waxseal::encrypt(&plaintext.bytes, &telling).suite(UNSIGNED).now().unwrap();
     let freed = freed_by(|| {
-        let slow = Slow(aes(&key));
-        let several = MultiKeyring::generator(Slow(aes(&key))).child(Slow(aes(&key)));
+        let slow = Slow(telling.clone());
+        let several = MultiKeyring::generator(Slow(telling.clone())).child(Slow(telling.clone()));
         let polls = cancel_everywhere(|| waxseal::encrypt(&plaintext.bytes, &slow).into_future());
         assert_eq!(polls, 3);
         cancel_everywhere(|| waxseal::encrypt(&plaintext.bytes, &several).into_future());
@@ -91,8 +91,11 @@ fn keyrings_that_wait() {
         }
         cancel_everywhere(|| {
             let cache = MaterialsCache::new(2).unwrap();
-            let manager =
-                CachingManager::new(Slow(aes(&key)), &cache, std::time::Duration::from_secs(60));
+            let manager = CachingManager::new(
+                Slow(telling.clone()),
+                &cache,
+                std::time::Duration::from_secs(60),
+            );
             let (manager, message, plaintext) = (manager.unwrap(), &message, &plaintext.bytes);
             async move {
                 std::mem::forget(waxseal::encrypt(plaintext, &manager).await.unwrap());
@@ -103,7 +106,8 @@ fn keyrings_that_wait() {
     let mut secrets = Secrets::new();
     secrets.add_with_forms("wrapping key", &key);
     plaintext.add_to(&mut secrets);
-    secrets.add_derived(&data_key_of(&local, message.header()), message.header());
+    telling.add_to(&mut secrets);
+    secrets.add_derived(&data_key_of(&telling, message.header()), message.header());
     secrets.assert_not_in(&freed);
 }
 
@@ -187,10 +191,10 @@ mod tokio_streams {
             (UNSIGNED, 3, 5 << 20, 700_000),
         ] {
             let scene = Scene::new(suite, len);
-            let Scene { keyring, plaintext, message, secrets } = &scene;
+            let Scene { keyring, plaintext, message, .. } = &scene;
             let changed = scene.changed();
             let threads = NonZeroUsize::new(threads).unwrap();
-            let start = || waxseal::encryptor(keyring).suite(suite).threads(threads).now().unwrap();
+            let start = || scene.start(suite, threads.get());
             let freed = freed_by_async(async {
                 for polls in POLLS {
                     let _ = polled(
@@ -227,7 +231,7 @@ mod tokio_streams {
                     }
                 }
             });
-            secrets.assert_not_in(&freed);
+            scene.assert_not_in(&freed);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Keyrings that wait for nothing: what they free when they wrap, unwrap and fail.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use waxseal::{
     AesKey, AlgorithmSuite, Attempt, DataKey, EcPrivateKey, EcdhCurve, EncryptedDataKey,
@@ -19,6 +19,39 @@ pub(crate) const SIGNED: AlgorithmSuite = AlgorithmSuite::Aes256GcmHkdfSha512Com
 
 pub(crate) fn aes(key: impl AsRef<[u8]>) -> RawAesKeyring {
     RawAesKeyring::new("n", "aes", AesKey::try_from(key.as_ref()).unwrap()).unwrap()
+}
+
+/// A raw AES keyring that tells each data key that it was asked to wrap.
+#[derive(Debug, Clone)]
+pub(crate) struct Telling(Arc<RawAesKeyring>, Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Telling {
+    pub(crate) fn new(key: impl AsRef<[u8]>) -> Self {
+        Self(Arc::new(aes(key)), Arc::default())
+    }
+
+    /// What it told so far.
+    pub(crate) fn add_to(&self, secrets: &mut Secrets) {
+        let told = self.1.lock().unwrap();
+        assert!(!told.is_empty(), "there was no data key");
+        told.iter().for_each(|key| secrets.add_with_forms("data key", key));
+    }
+
+    pub(crate) fn told(&self) -> usize {
+        self.1.lock().unwrap().len()
+    }
+}
+
+impl LocalKeyring for Telling {
+    fn wrap_now(&self, materials: &mut EncryptionMaterials) -> Result<(), Error> {
+        self.0.wrap_now(materials)?;
+        self.1.lock().unwrap().push(materials.data_key().unwrap().expose().to_vec());
+        Ok(())
+    }
+
+    fn unwrap_now(&self, request: &UnwrapRequest<'_>) -> Result<UnwrappedDataKey, Vec<Attempt>> {
+        self.0.unwrap_now(request)
+    }
 }
 
 /// The data key of a message, through a keyring that opens it.

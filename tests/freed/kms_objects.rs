@@ -1,62 +1,29 @@
 //! Objects of Amazon S3 under AWS KMS, without a client of Amazon S3.
 
 use std::future::IntoFuture;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use waxseal::kms::{KmsDiscoveryKeyring, KmsKeyring};
-use waxseal::s3::{
-    Fit, S3Keyring, UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey, open, prepare,
-};
+use waxseal::s3::{S3Keyring, open, prepare};
 use waxseal::testing::{FakeKms, Fault, KeySpec};
-use waxseal::{BoxFuture, DataKey, Error, UnwrapFailure};
 
 use crate::allocator::Watch;
 use crate::kms::{IRELAND, is_of_others, poll};
-use crate::objects::add_object_keys;
+use crate::objects::{TellingOfObjects, add_object_keys};
 use crate::secrets::{Plaintext, Secrets};
-
-/// Tells each data key that passes through it.
-#[derive(Debug)]
-struct Telling<'a>(&'a Mutex<Vec<Vec<u8>>>, KmsKeyring);
-
-impl S3Keyring for Telling<'_> {
-    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
-        self.1.wrap(request)
-    }
-
-    fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
-        self.1.fit(wrapped)
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        request: &'a UnwrapRequest<'a>,
-    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
-        Box::pin(async move {
-            let result = self.1.unwrap(request).await;
-            if let Ok(key) = &result {
-                self.0.lock().unwrap().push(key.expose().to_vec());
-            }
-            result
-        })
-    }
-
-    fn describe(&self) -> String {
-        S3Keyring::describe(&self.1)
-    }
-}
 
 #[test]
 fn of_objects() {
     let kms = FakeKms::new();
     let arn = kms.create_key(IRELAND, KeySpec::Symmetric).unwrap();
     let plaintext = Plaintext::new(5_000);
-    let told = Mutex::new(Vec::with_capacity(1_000));
+    let told = Arc::new(Mutex::new(Vec::new()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut stored = None;
     let watch = Watch::start_tracing();
     runtime.block_on(async {
-        let keyring = Telling(&told, KmsKeyring::new(kms.client(IRELAND), &arn).unwrap());
+        let keyring = KmsKeyring::new(kms.client(IRELAND), &arn).unwrap();
+        let keyring = TellingOfObjects(keyring, Arc::clone(&told));
         let discovery = KmsDiscoveryKeyring::new(kms.client(IRELAND));
         let prepared = prepare(&keyring).context([("a", "b")]).await.unwrap();
         let metadata = prepared.content_metadata().clone();
@@ -102,7 +69,7 @@ fn of_objects() {
     let freed = watch.stop();
     let mut secrets = Secrets::new();
     plaintext.add_to(&mut secrets);
-    let told = told.into_inner().unwrap();
+    let told = told.lock().unwrap();
     assert!(!told.is_empty());
     told.iter().for_each(|key| secrets.add_with_forms("data key", key));
     let keyring = KmsKeyring::new(kms.client(IRELAND), &arn).unwrap();

@@ -2,14 +2,14 @@
 
 use std::num::NonZeroUsize;
 
-use waxseal::{AlgorithmSuite, CommitmentPolicy, Encrypted, Error, Policy, RawAesKeyring};
+use waxseal::{AlgorithmSuite, CommitmentPolicy, Encrypted, Error, Policy};
 
-use crate::keyrings::{SIGNED, UNSIGNED, aes, data_key_of};
+use crate::keyrings::{SIGNED, Telling, UNSIGNED, data_key_of};
 use crate::secrets::{Plaintext, Secrets, freed_by, random};
 
 /// A wrapping key, a plaintext, and a message of it that `encrypt` made.
 struct Scene {
-    keyring: RawAesKeyring,
+    keyring: Telling,
     plaintext: Plaintext,
     secrets: Secrets,
 }
@@ -21,12 +21,14 @@ impl Scene {
         let mut secrets = Secrets::new();
         secrets.add_with_forms("wrapping key", &key);
         plaintext.add_to(&mut secrets);
-        Self { keyring: aes(&key), plaintext, secrets }
+        Self { keyring: Telling::new(&key), plaintext, secrets }
     }
 
     fn add(&mut self, message: &Encrypted) {
         let data_key = data_key_of(&self.keyring, message.header());
         self.secrets.add_derived(&data_key, message.header());
+        // Also those of messages that nobody got.
+        self.keyring.add_to(&mut self.secrets);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use aws_sdk_s3::operation::get_object::GetObjectInput;
@@ -12,9 +13,11 @@ use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
+use waxseal::AesKey;
 use waxseal::s3::{AesKeyring, Client, Format};
-use waxseal::{AesKey, RawAesKeyring};
 
+use crate::keyrings::Telling;
+use crate::objects::TellingOfObjects;
 use crate::secrets::{Plaintext, Secrets, freed_by_async, random};
 
 #[path = "../s3/server.rs"]
@@ -30,17 +33,18 @@ const PART: usize = 5 << 20;
 fn leaves_nothing(format: Format) {
     let world = World::new();
     let (object_key, message_key) = (random(32), random(32));
-    let key = |bytes: &[u8]| AesKey::try_from(bytes).unwrap();
+    let (materials, told) = (Telling::new(&message_key), Arc::new(Mutex::new(Vec::new())));
     let make = || {
-        let materials = RawAesKeyring::new("ns", "k", key(&message_key)).unwrap();
-        let keyring = AesKeyring::new(key(&object_key)).unwrap();
-        Client::new(world.impatient(), keyring).materials(materials)
+        let keyring = AesKeyring::new(AesKey::try_from(&object_key[..]).unwrap()).unwrap();
+        let keyring = TellingOfObjects(keyring, Arc::clone(&told));
+        // Some frames in each piece that comes from the network, and some pieces in each range of all.
+        Client::new(world.impatient(), keyring).materials(materials.clone()).frame_len(1_000)
     };
-    let plaintext = Plaintext::new(PART + 70_001);
+    let plaintext = Plaintext::new(9 << 20);
     let whole: &'static [u8] = plaintext.bytes.clone().leak();
     let freed = freed_by_async(async {
         let s3 = make();
-        let (small, large) = (&whole[..5_000], whole);
+        let (small, large) = (&whole[..5_000], &whole[..PART + 70_001]);
         let upload = |body| s3.upload(put("k"), body).format(format).part_len(PART);
         let put_small = || {
             let input = put("k").body(ByteStream::from_static(small));
@@ -58,23 +62,52 @@ fn leaves_nothing(format: Format) {
             let download = s3.download(get("k"), &mut out).format(format);
             download.part_len(1_000).await.unwrap();
             assert!(out == small);
-            std::mem::forget(out);
+            keep(out);
         }
         take(got().await.unwrap().body).await;
         take(got().release_unauthenticated().await.unwrap().body).await;
         take(ranged().verified_range().await.unwrap().body).await;
-        if format == Format::Object {
+        let beyond = s3.get_object(get("k").range("bytes=90000-")).format(format);
+        beyond.verified_range().await.unwrap_err();
+        drop(got().release_unauthenticated().await.unwrap());
+        let of_objects = format == Format::Object;
+        if of_objects {
             take(ranged().unauthenticated_range().await.unwrap().body).await;
         }
-        drop(got().release_unauthenticated().await.unwrap());
-        for polls in (0..40).step_by(3) {
+        for fault in [Fault::CutBody(3_000), Fault::Truncate(3_000), Fault::FlipByte(3_000)] {
+            let wrong = |call: usize| world.faults().next(Operation::GetObject, call, fault);
+            wrong(1);
+            keep(got().await);
+            world.faults().clear();
+            wrong(1);
+            if let Ok(output) = got().release_unauthenticated().await {
+                take(output.body).await;
+            }
+            world.faults().clear();
+            wrong(2);
+            keep(ranged().verified_range().await);
+            world.faults().clear();
+            if of_objects {
+                wrong(1);
+                keep(ranged().unauthenticated_range().await);
+                world.faults().clear();
+            }
+        }
+        for polls in (0..40).step_by(7) {
             given_up(polls, put_small()).await;
             given_up(polls, upload(small)).await;
             given_up(polls, got()).await;
             given_up(polls, ranged().verified_range()).await;
+            if of_objects {
+                given_up(polls, ranged().unauthenticated_range()).await;
+            }
+            given_up(polls, async {
+                take(got().release_unauthenticated().await.unwrap().body).await
+            })
+            .await;
             let mut out = Vec::with_capacity(small.len());
             given_up(polls, s3.download(get("k"), &mut out).format(format).part_len(1_000)).await;
-            std::mem::forget(out);
+            keep(out);
         }
         // Not authentic.
         let mut stored = world.stored("k");
@@ -89,24 +122,35 @@ fn leaves_nothing(format: Format) {
         }
         let mut out = Vec::with_capacity(small.len());
         s3.download(get("k"), &mut out).format(format).await.unwrap_err();
-        std::mem::forget(out);
+        keep(out);
 
         upload(large).await.unwrap();
         let mut out = Vec::with_capacity(large.len());
         let download = s3.download(get("k"), &mut out).format(format);
         download.release_unauthenticated().part_len(1 << 20).await.unwrap();
         assert!(out == large);
-        std::mem::forget(out);
+        keep(out);
         for operation in [Operation::UploadPart, Operation::CompleteMultipartUpload] {
             world.faults().next(operation, 1, Fault::Refuse(403, "AccessDenied"));
             upload(large).await.unwrap_err();
         }
         given_up(30, upload(large)).await;
+        // Longer than a piece, so that it is given up between two, too.
+        upload(whole).await.unwrap();
+        let all = || s3.get_object(get("k").range("bytes=0-")).format(format).verified_range();
+        let mut polls = 1;
+        while !given_up(polls, all()).await {
+            polls *= 2;
+        }
     });
     let mut secrets = Secrets::new();
     plaintext.add_to(&mut secrets);
     secrets.add_with_forms("wrapping key", &object_key);
     secrets.add_with_forms("wrapping key of messages", &message_key);
+    match format {
+        Format::EsdkMessage => materials.add_to(&mut secrets),
+        _ => told.lock().unwrap().iter().for_each(|key| secrets.add_with_forms("data key", key)),
+    }
     secrets.assert_not_in(&freed);
 }
 
@@ -131,11 +175,12 @@ fn get(key: &str) -> GetObjectInputBuilder {
 /// Reads a body to its end, or to its error, and lets nothing of it go.
 async fn take(mut body: ByteStream) {
     while let Some(Ok(bytes)) = body.next().await {
-        std::mem::forget(bytes);
+        keep(bytes);
     }
 }
 
-async fn given_up<F: IntoFuture>(polls: usize, future: F) {
+/// Drops a future after so many polls; whether it was done.
+async fn given_up<F: IntoFuture>(polls: usize, future: F) -> bool {
     let (mut future, mut left) = (pin!(future.into_future()), polls);
     let output = std::future::poll_fn(|cx| {
         if left == 0 {
@@ -144,5 +189,13 @@ async fn given_up<F: IntoFuture>(polls: usize, future: F) {
         left -= 1;
         future.as_mut().poll(cx).map(Some)
     });
-    std::mem::forget(output.await);
+    let output = output.await;
+    let is_done = output.is_some();
+    keep(output);
+    is_done
+}
+
+/// What comes out is the caller's, who may leave it where it is.
+fn keep(output: impl Sized) {
+    std::mem::forget(output);
 }

@@ -3,17 +3,55 @@
 use std::fs;
 use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use waxseal::s3::{
-    AesKeyring, ByteRange, ContentMetadata, Metadata, MultiKeyring, Policy, RsaKeyring, S3Keyring,
-    open, prepare, unwrap_data_key,
+    AesKeyring, ByteRange, ContentMetadata, Fit, Metadata, MultiKeyring, Policy, RsaKeyring,
+    S3Keyring, UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey, open, prepare, unwrap_data_key,
 };
-use waxseal::{AesKey, CommitmentPolicy, EncryptionContext, RsaPrivateKey};
+use waxseal::{
+    AesKey, BoxFuture, CommitmentPolicy, DataKey, EncryptionContext, Error, RsaPrivateKey,
+    UnwrapFailure,
+};
 
 use crate::secrets::{Plaintext, Secrets, freed_by_async, hmac_sha512, random};
 
-/// Data key and content key of an object in version 3.
+/// Tells each data key that passes through it.
+#[derive(Debug)]
+pub(crate) struct TellingOfObjects<K>(pub(crate) K, pub(crate) Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl<K: S3Keyring> S3Keyring for TellingOfObjects<K> {
+    fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
+        Box::pin(async move {
+            let wrapped = self.0.wrap(request).await?;
+            let made = wrapped.data_key().or(request.data_key()).unwrap();
+            self.1.lock().unwrap().push(made.expose().to_vec());
+            Ok(wrapped)
+        })
+    }
+
+    fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
+        self.0.fit(wrapped)
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        request: &'a UnwrapRequest<'a>,
+    ) -> BoxFuture<'a, Result<DataKey, UnwrapFailure>> {
+        Box::pin(async move {
+            let key = self.0.unwrap(request).await?;
+            self.1.lock().unwrap().push(key.expose().to_vec());
+            Ok(key)
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+/// Data key and content key of an object.
 pub(crate) async fn add_object_keys(
     secrets: &mut Secrets,
     keyring: &dyn S3Keyring,
@@ -43,26 +81,30 @@ fn everything() -> Policy {
 fn leaves_nothing(mut secrets: Secrets, make: &dyn Fn() -> Box<dyn S3Keyring>) {
     let plaintext = Plaintext::new(100_005);
     for policy in [Policy::default(), everything()] {
-        let mut stored = None;
+        let begun = Mutex::new(Vec::new());
         let freed = freed_by_async(async {
             let keyring = make();
             let plaintext = &plaintext.bytes[..];
-            let start = || prepare(&*keyring).policy(policy.clone());
-            let prepared = start().await.unwrap();
+            let start = async || {
+                let prepared = prepare(&*keyring).policy(policy.clone()).await.unwrap();
+                begun.lock().unwrap().push(prepared.content_metadata().clone());
+                prepared
+            };
+            let prepared = start().await;
             let metadata = prepared.content_metadata().clone();
             let mut body = Vec::with_capacity(plaintext.len() + 16);
             let mut sealer = prepared.into_sealer();
             plaintext.chunks(1_021).for_each(|piece| sealer.update(piece, &mut body).unwrap());
             sealer.finish(&mut body).unwrap();
             // Dropped in the middle, and one that grows its output.
-            let mut sealer = start().await.unwrap().into_sealer();
+            let mut sealer = start().await.into_sealer();
             let mut out = Vec::new();
             plaintext.chunks(77).take(50).for_each(|piece| sealer.update(piece, &mut out).unwrap());
             drop((sealer, out));
-            drop(start().await.unwrap());
-            drop(start().into_future());
+            drop(start().await);
+            drop(prepare(&*keyring).policy(policy.clone()).into_future());
 
-            let parts = start().await.unwrap().into_part_sealer();
+            let parts = start().await.into_part_sealer();
             let mut part = plaintext[..4_096].to_vec();
             let sealed = parts.next_part(part.len()).unwrap().seal(&mut part).unwrap();
             let mut last = plaintext[4_096..][..77].to_vec();
@@ -102,12 +144,13 @@ fn leaves_nothing(mut secrets: Secrets, make: &dyn Fn() -> Box<dyn S3Keyring>) {
             }
             opener.finish().unwrap();
             std::mem::forget(out);
-            stored = Some(metadata);
         });
         plaintext.add_to(&mut secrets);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (keyring, context) = (make(), EncryptionContext::new());
-        runtime.block_on(add_object_keys(&mut secrets, &*keyring, &stored.unwrap(), &context));
+        for metadata in begun.into_inner().unwrap() {
+            runtime.block_on(add_object_keys(&mut secrets, &*keyring, &metadata, &context));
+        }
         secrets.assert_not_in(&freed);
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use waxseal::{
     Attempt, DecryptAt, DecryptReader, EncryptReader, EncryptWriter, EncryptionMaterials, Error,
     LocalKeyring, LocalMultiKeyring, Locked, Policy, RawAesKeyring, ReadAt, UnwrapRequest,
-    UnwrappedDataKey, encryptor,
+    UnwrappedDataKey,
 };
 
-use crate::keyrings::{SIGNED, UNSIGNED, aes};
+use crate::keyrings::{SIGNED, Telling, UNSIGNED, aes};
 use crate::secrets::{Secrets, freed_by, random};
 use crate::streams::Scene;
 
@@ -40,17 +40,16 @@ impl LocalKeyring for Panicking {
 fn in_a_keyring() {
     let key = random(32);
     let mut scene = Scene::new(UNSIGNED, 1_000);
-    let panicking = Panicking(aes(&key), Mutex::default());
+    let (telling, panicking) = (Telling::new(&key), Panicking(aes(&key), Mutex::default()));
     let mut message = None;
     let freed = freed_by(|| {
-        let first = aes(&key);
-        message = Some(waxseal::encrypt(&scene.plaintext.bytes, &first).now().unwrap());
+        message = Some(waxseal::encrypt(&scene.plaintext.bytes, &telling).now().unwrap());
         let message = message.as_ref().unwrap();
         panics(|| drop(waxseal::encrypt(&scene.plaintext.bytes, &panicking).now()));
         panics(|| drop(waxseal::decrypt(message, &panicking).now()));
         // After another one has made the data key.
         let second = Panicking(aes(&key), Mutex::default());
-        let multi = LocalMultiKeyring::generator(first).child(second);
+        let multi = LocalMultiKeyring::generator(telling.clone()).child(second);
         panics(|| drop(waxseal::encrypt(&scene.plaintext.bytes, &multi).now()));
         std::mem::forget(multi);
     });
@@ -59,7 +58,8 @@ fn in_a_keyring() {
     let data_key = crate::keyrings::data_key_of(&aes(&key), message.header());
     scene.secrets.add_derived(&data_key, message.header());
     panicking.1.lock().unwrap().iter().for_each(|key| scene.secrets.add("data key", key));
-    scene.secrets.assert_not_in(&freed);
+    telling.add_to(&mut scene.secrets);
+    scene.assert_not_in(&freed);
 }
 
 /// Passes so many bytes, then panics.
@@ -101,9 +101,9 @@ fn in_a_source_or_a_sink() {
         [(UNSIGNED, 1, 200_000), (SIGNED, 1, 200_000), (UNSIGNED, 3, 5 << 20)]
     {
         let scene = Scene::new(suite, len);
-        let Scene { keyring, plaintext, message, secrets } = &scene;
+        let Scene { keyring, plaintext, message, .. } = &scene;
         let threads = std::num::NonZeroUsize::new(threads).unwrap();
-        let start = || encryptor(keyring).suite(suite).threads(threads).now().unwrap();
+        let start = || scene.start(suite, threads.get());
         let freed = freed_by(|| {
             let left = len / 2;
             panics(|| {
@@ -125,7 +125,7 @@ fn in_a_source_or_a_sink() {
                 while reader.read(&mut out).unwrap() > 0 {}
             });
         });
-        secrets.assert_not_in(&freed);
+        scene.assert_not_in(&freed);
     }
 }
 
@@ -163,10 +163,10 @@ fn in_a_source_for_random_access() {
 #[test]
 fn in_the_caller() {
     let scene = Scene::new(SIGNED, 20_000);
-    let Scene { keyring, plaintext, message, secrets } = &scene;
+    let Scene { keyring, plaintext, message, .. } = &scene;
     let freed = freed_by(|| {
         panics(|| {
-            let mut encryptor = encryptor(keyring).now().unwrap();
+            let mut encryptor = scene.start(SIGNED, 1);
             let _ = encryptor.update(&plaintext.bytes, &mut [0; 10_000]).unwrap();
             panic!("the caller is broken");
         });
@@ -175,12 +175,14 @@ fn in_the_caller() {
             let mut decryptor = locked.unlock(keyring).now().unwrap();
             // The final frame waits in it for the signature.
             let body = &message[header_len..message.len() - 20];
-            let _ = decryptor.update(body, &mut [0; 17_000]).unwrap();
+            // The caller's own, and not on the stack, where a copy would stay.
+            let mut out = zeroize::Zeroizing::new(vec![0; 17_000]);
+            let _ = decryptor.update(body, &mut out).unwrap();
             panic!("the caller is broken");
         });
         panics(|| {
             let _writer = {
-                let mut writer = EncryptWriter::new(encryptor(keyring).now().unwrap(), io::sink());
+                let mut writer = EncryptWriter::new(scene.start(SIGNED, 1), io::sink());
                 writer.write_all(&plaintext.bytes).unwrap();
                 writer
             };
@@ -189,11 +191,11 @@ fn in_the_caller() {
         panics(|| {
             let mut reader =
                 DecryptReader::open(&message[..]).unwrap().unlock(keyring).now().unwrap();
-            reader.read_exact(&mut [0; 5_000]).unwrap();
+            reader.read_exact(&mut zeroize::Zeroizing::new(vec![0; 5_000])).unwrap();
             panic!("the caller is broken");
         });
     });
-    secrets.assert_not_in(&freed);
+    scene.assert_not_in(&freed);
 }
 
 /// It begins to encrypt or decrypt a value, whose own code panics.
@@ -221,7 +223,7 @@ fn in_a_value() {
             panic!("the value is broken");
         }
     }
-    let keyring = aes(random(32));
+    let keyring = Telling::new(random(32));
     let text: String = random(64).iter().map(|byte| char::from(b'a' + byte % 26)).collect();
     let freed = freed_by(|| {
         panics(|| drop(waxseal::encrypt_value(&Value(&text), &keyring).now()));
@@ -230,5 +232,6 @@ fn in_a_value() {
     });
     let mut secrets = Secrets::new();
     secrets.add("text", text.as_bytes());
+    keyring.add_to(&mut secrets);
     secrets.assert_not_in(&freed);
 }

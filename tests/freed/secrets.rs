@@ -12,7 +12,7 @@ use waxseal::{AlgorithmSuite, Header};
 use crate::allocator::{FreedBlock, Watch};
 
 /// Named secrets. A copy of 31 bytes in a row is found wherever it begins; of a whole secret, 16 bytes suffice.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Secrets(Vec<(String, Vec<u8>)>);
 
 impl Secrets {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use zeroize::Zeroizing;
 
 use super::call::InBody;
 use crate::error::{ApiMisuse, Error};
@@ -139,7 +140,7 @@ struct OpenBody<O> {
     ciphertext: SdkBody,
     opener: Option<O>,
     /// Plaintext that was there before the rest is read.
-    first: Bytes,
+    first: Zeroizing<Vec<u8>>,
 }
 
 impl<O: Open> Body for OpenBody<O> {
@@ -152,11 +153,13 @@ impl<O: Open> Body for OpenBody<O> {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         if !this.first.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.first)))));
+            let first = std::mem::take(&mut *this.first);
+            return Poll::Ready(Some(Ok(Frame::data(first.into()))));
         }
         loop {
             let Some(opener) = this.opener.as_mut() else { return Poll::Ready(None) };
-            let mut out = Vec::new();
+            // What comes before an error is not given away, and must not stay behind either.
+            let mut out = Zeroizing::new(Vec::new());
             let done = match ready!(Pin::new(&mut this.ciphertext).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => opener.update(&data, &mut out),
@@ -173,7 +176,10 @@ impl<O: Open> Body for OpenBody<O> {
             };
             match done {
                 Ok(()) if out.is_empty() => {}
-                Ok(()) => return Poll::Ready(Some(Ok(Frame::data(out.into())))),
+                Ok(()) => {
+                    let out = std::mem::take(&mut *out);
+                    return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+                }
                 Err(error) => {
                     this.opener = None;
                     return Poll::Ready(Some(Err(InBody::new(error).into())));
@@ -189,7 +195,11 @@ impl<O: Open> Body for OpenBody<O> {
 }
 
 /// The plaintext of an answer as it comes, behind what came of it already.
-pub(super) fn opened_stream(opener: impl Open, first: Bytes, ciphertext: ByteStream) -> ByteStream {
+pub(super) fn opened_stream(
+    opener: impl Open,
+    first: Zeroizing<Vec<u8>>,
+    ciphertext: ByteStream,
+) -> ByteStream {
     let body = OpenBody { ciphertext: ciphertext.into_inner(), opener: Some(opener), first };
     ByteStream::new(SdkBody::from_body_1_x(body))
 }

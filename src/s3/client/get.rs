@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::Client;
 use super::body::opened_stream;
@@ -234,15 +234,15 @@ impl Client {
         while let Some(chunk) = body.next().await {
             opener.update(&chunk.map_err(|error| call.body_failed(error))?)?;
         }
-        let mut plaintext = opener.finish()?;
+        let mut plaintext = Zeroizing::new(opener.finish()?);
         let len = to_u64(plaintext.len());
         if let Some(wanted) = wanted {
             let span = wanted.within(len)?;
             output.content_range = Some(span.content_range(len));
-            plaintext = span.slice(plaintext);
+            *plaintext = span.slice(std::mem::take(&mut *plaintext));
         }
         output.content_length = i64::try_from(plaintext.len()).ok();
-        output.body = ByteStream::from(plaintext);
+        output.body = ByteStream::from(std::mem::take(&mut *plaintext));
         Ok(output)
     }
 
@@ -275,7 +275,7 @@ fn streamed(
         0 => None,
         tag => stored.and_then(|len| i64::try_from(len.saturating_sub(tag)).ok()),
     };
-    output.body = opened_stream(opened.release_unauthenticated(), Bytes::new(), ciphertext);
+    output.body = opened_stream(opened.release_unauthenticated(), Zeroizing::default(), ciphertext);
     output
 }
 
@@ -309,7 +309,7 @@ async fn unauthenticated(
         return Err(PolicyError::BufferLimit { limit: client.buffer_limit }.into());
     }
     let mut body = std::mem::take(&mut output.body);
-    let mut plaintext = Vec::new();
+    let mut plaintext = Zeroizing::new(Vec::new());
     let mut at = start;
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|error| call.body_failed(error))?;
@@ -325,7 +325,7 @@ async fn unauthenticated(
     opener.finish()?;
     output.content_range = Some(span.content_range(stored_len.saturating_sub(16)));
     output.content_length = i64::try_from(plaintext.len()).ok();
-    output.body = ByteStream::from(plaintext);
+    output.body = ByteStream::from(std::mem::take(&mut *plaintext));
     Ok(output)
 }
 

@@ -3,6 +3,7 @@
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
+use zeroize::Zeroizing;
 
 use super::Client;
 use super::open::MessageOpener;
@@ -58,14 +59,14 @@ impl Client {
             MessageOpener::new(self.message_keys()?, context, self.messages.policy.clone());
         let mut output = self.whole(call, input).await?;
         let mut body = std::mem::take(&mut output.body);
-        let mut first = Vec::new();
+        let mut first = Zeroizing::new(Vec::new());
         while !opener.is_unlocked() {
             let Some(chunk) = body.next().await else { break };
             opener.update(&chunk.map_err(|error| call.body_failed(error))?, &mut first).await?;
         }
         // How long it is depends on what comes.
         output.content_length = None;
-        output.body = opened_stream(opener.into_body()?, first.into(), body);
+        output.body = opened_stream(opener.into_body()?, first, body);
         Ok(output)
     }
 

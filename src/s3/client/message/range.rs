@@ -8,6 +8,7 @@ use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
+use zeroize::Zeroizing;
 
 use super::Client;
 use crate::byte_range::{ByteRange, ByteSpan};
@@ -17,7 +18,6 @@ use crate::message::to_u64;
 use crate::range::RangeOpener;
 use crate::s3::client::call::Call;
 use crate::s3::client::get::{is_status, parse_content_range};
-use crate::secret::wipe;
 use crate::unlock::{HeaderReader, Locked};
 
 impl Client {
@@ -137,7 +137,8 @@ impl Stored<'_> {
         let wanted = opener.plan(span.start..span.end)?;
         self.check_len(&wanted.ciphertext())?;
         let len = usize::try_from(wanted.plaintext_len());
-        let mut plaintext = vec![0; len.map_err(|_| Error::Backend("hold the range in memory"))?];
+        let len = len.map_err(|_| Error::Backend("hold the range in memory"))?;
+        let mut plaintext = Zeroizing::new(vec![0; len]);
         let mut rest = wanted.plaintext();
         let pieces = iter::from_fn(|| {
             let piece = (!rest.is_empty()).then(|| opener.first_piece(&rest, PIECE_LEN))?;
@@ -146,28 +147,15 @@ impl Stored<'_> {
         });
         let mut pieces = stream::iter(pieces).buffered(PARALLELISM);
         let mut room = plaintext.as_mut_slice();
-        let mut failure = None;
         while let Some(piece) = pieces.next().await {
-            let opened = piece.and_then(|(ciphertext, plan)| {
-                let len = usize::try_from(plan.plaintext_len()).unwrap_or(usize::MAX);
-                let left = std::mem::take(&mut room);
-                let (to, after) = left.split_at_mut(len.min(left.len()));
-                room = after;
-                opener.open(&plan, &ciphertext, to)
-            });
-            if let Err(error) = opened {
-                failure = Some(error);
-                break;
-            }
+            let (ciphertext, plan) = piece?;
+            let len = usize::try_from(plan.plaintext_len()).unwrap_or(usize::MAX);
+            let left = std::mem::take(&mut room);
+            let (to, after) = left.split_at_mut(len.min(left.len()));
+            room = after;
+            opener.open(&plan, &ciphertext, to)?;
         }
-        drop(pieces);
-        match failure {
-            None => Ok(plaintext),
-            Some(error) => {
-                wipe(&mut plaintext);
-                Err(error)
-            }
-        }
+        Ok(std::mem::take(&mut *plaintext))
     }
 
     fn check_len(&self, range: &Range<u64>) -> Result<(), Error> {
