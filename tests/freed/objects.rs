@@ -25,7 +25,7 @@ impl<K: S3Keyring> S3Keyring for TellingOfObjects<K> {
     fn wrap<'a>(&'a self, request: &'a WrapRequest<'a>) -> BoxFuture<'a, Result<Wrapped, Error>> {
         Box::pin(async move {
             let wrapped = self.0.wrap(request).await?;
-            let made = wrapped.data_key().or(request.data_key()).unwrap();
+            let made = wrapped.data_key().or_else(|| request.data_key()).unwrap();
             self.1.lock().unwrap().push(made.expose().to_vec());
             Ok(wrapped)
         })
