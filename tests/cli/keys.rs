@@ -293,6 +293,9 @@ fn an_ecdh_key_file_is_not_overwritten() {
 #[test]
 fn a_key_instead_of_a_path_is_not_repeated() {
     let folder = Folder::new();
+    const GOOD: &str = "raw-aes:namespace=ns,name=a,file=key";
+    folder.write("key", [7; 32]);
+    folder.write("plain", "plain");
     let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
     let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
     for secret in [&hex[..32], &hex[..48], hex, base64, &base64[..24], &base64[..32]] {
@@ -315,9 +318,19 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             &["decrypt", "--threads", secret],
             &["keygen", "--kind", secret],
             &["inspect", "message", secret],
+            &["inspect", secret],
             &[secret],
         ] {
             let done = folder.run(args).fails(2, "");
+            assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
+        }
+        // As everything else of the command is right.
+        for args in [
+            ["-i", secret].as_slice(),
+            &["-i", "plain", "--context-file", secret],
+            &["-i", "plain", "-c", secret],
+        ] {
+            let done = folder.run(&[&["encrypt", "-k", GOOD], args].concat()).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
         }
     }
@@ -348,7 +361,8 @@ fn a_pem_key_instead_of_a_path_is_not_repeated() {
         ["decrypt", "-k", &der].as_slice(),
         &["decrypt", "-k", &format!("raw-ecdh:schema=discovery,curve=p256,private={der}")],
         &["decrypt", "-k", "k", &der],
-        &["decrypt", "-i", &der, "-k", "k"],
+        &["decrypt", "-k", "raw-ecdh:schema=discovery,curve=p256,private=a", "-i", &der],
+        &["inspect", &der],
         &[&der],
     ] {
         let done = folder.run(args).fails(2, "");

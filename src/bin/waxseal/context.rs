@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use waxseal::EncryptionContext;
 
-use crate::failure::{Failure, shown};
+use crate::failure::{Failure, KEY_GIVEN, looks_like_key, shown, told};
 
 /// The pairs to encrypt with.
 pub(crate) fn to_store(
@@ -20,7 +20,7 @@ pub(crate) fn to_store(
     match names.into_iter().next() {
         None => Ok(context),
         Some(name) => Err(Failure::usage(
-            format!("the context pair `{name}` has no value"),
+            format!("the context pair {} has no value", told(&name)),
             "write NAME=VALUE; the value may be empty",
         )),
     }
@@ -39,6 +39,10 @@ pub(crate) fn to_require(
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (pair.as_str(), None),
         };
+        // The last `=` of Base64: the key would stand in the header, for everybody to read.
+        if value.as_ref().is_some_and(String::is_empty) && looks_like_key(Path::new(pair)) {
+            return Err(Failure::usage("a context pair looks like a key itself", KEY_GIVEN));
+        }
         if name.is_empty() {
             return Err(Failure::usage(
                 format!("the context pair `{pair}` has no name"),
@@ -72,9 +76,10 @@ fn insert(
 }
 
 fn read(path: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let failed = |error| Failure::io(&format!("cannot read {}", shown(path)), &error);
+    let what = format!("cannot read {}", shown(path));
+    let failed = |error| Failure::io(&what, &error);
     let mut text = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(|error| Failure::open(&what, path, &error))?;
     file.take(MAX_FILE_LEN).read_to_end(&mut text).map_err(failed)?;
     match serde_json::from_slice(&text) {
         Ok(Pairs(pairs)) => Ok(pairs),

@@ -33,6 +33,15 @@ pub(crate) enum Exit {
 }
 
 impl Failure {
+    /// A file cannot be opened, perhaps as its name is something else.
+    pub(crate) fn open(what: &str, path: &Path, error: &io::Error) -> Self {
+        if looks_like_key(path) {
+            let message = "there is no file of that name, which looks like a key itself";
+            return Self::usage(message, KEY_GIVEN);
+        }
+        Self::io(what, error)
+    }
+
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, message: message.into(), hint: hint.into() }
     }
@@ -339,6 +348,14 @@ impl From<clap::Error> for Failure {
 /// A path for people.
 pub(crate) fn shown(path: &Path) -> String {
     format!("`{}`", path.display())
+}
+
+/// What somebody wrote in the place of a name, for people, unless it is a key.
+pub(crate) fn told(text: &str) -> String {
+    if looks_like_key(Path::new(text)) {
+        return "`...` (it looks like a key itself)".to_owned();
+    }
+    format!("`{text}`")
 }
 
 /// Whether this is a key rather than the name of a file, so that it must not be told.

@@ -28,8 +28,9 @@ impl Input {
             Some(path) if path == Path::new("-") => Self::stdin(),
             Some(path) => {
                 let name = shown(path);
-                let failed = |error| Failure::io(&format!("cannot read {name}"), &error);
-                let file = File::open(path).map_err(failed)?;
+                let what = format!("cannot read {name}");
+                let failed = |error| Failure::io(&what, &error);
+                let file = File::open(path).map_err(|error| Failure::open(&what, path, &error))?;
                 let metadata = file.metadata().map_err(failed)?;
                 Self::new(file, Some(path), name, Some(metadata))
             }

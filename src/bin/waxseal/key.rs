@@ -18,7 +18,7 @@ use waxseal::{
 use zeroize::Zeroizing;
 
 use crate::caching;
-use crate::failure::{Failure, KEY_GIVEN, looks_like_key, shown};
+use crate::failure::{Failure, shown};
 use crate::parameters::{Parameters, quoted};
 use crate::wait::Waiter;
 
@@ -192,16 +192,10 @@ fn from_hex<'o>(text: &[u8], out: &'o mut [u8; 32]) -> Option<&'o [u8]> {
 
 /// A whole key file, in one buffer that never grows: growing would leave copies behind.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let failed = |error| Failure::io(&format!("cannot read the key file {}", shown(path)), &error);
-    let mut file = File::open(path).map_err(|error| {
-        if looks_like_key(path) {
-            return Failure::usage(
-                "there is no key file of that name, which looks like a key itself",
-                KEY_GIVEN,
-            );
-        }
-        failed(error)
-    })?;
+    let what = format!("cannot read the key file {}", shown(path));
+    let failed = |error| Failure::io(&what, &error);
+    let opened = File::open(path);
+    let mut file = opened.map_err(|error| Failure::open(&what, path, &error))?;
     let mut bytes = Zeroizing::new(vec![0; MAX_FILE_LEN]);
     let mut len = 0;
     while let Some(space) = bytes.get_mut(len..).filter(|space| !space.is_empty()) {

@@ -1,6 +1,6 @@
 //! `s3://BUCKET/KEY`.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, told};
 
 /// Where an object is, or objects are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Address {
     pub(super) fn bucket_or_more(text: &str) -> Result<Self, Failure> {
         let Some(rest) = text.strip_prefix("s3://") else {
             return Err(Failure::usage(
-                format!("`{text}` is no address in S3"),
+                format!("{} is no address in S3", told(text)),
                 "write s3://BUCKET/KEY, with two slashes behind the colon",
             ));
         };
