@@ -185,6 +185,22 @@ fn a_replaced_file_keeps_its_mode() {
     assert_eq!((folder.read("out"), mode(&folder, "out")), (b"secret".to_vec(), 0o600));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_replaced_file_keeps_its_owner_and_its_group() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let folder = Folder::new();
+    folder.write("out", b"before");
+    if chown(folder.path("out"), Some(12_345), Some(54_321)).is_err() {
+        return not_checked("only root may give files away");
+    }
+    let message = message(b"secret", UNSIGNED, &[]);
+    folder.run_with(&["decrypt", "-k", KEY, "-o", "out", "--force"], &message).ok();
+    let metadata = fs::metadata(folder.path("out")).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (12_345, 54_321));
+    assert_eq!(folder.read("out"), b"secret");
+}
+
 #[test]
 fn a_file_goes_into_a_folder_under_its_name() {
     let folder = Folder::new();

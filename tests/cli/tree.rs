@@ -90,13 +90,25 @@ fn the_output_is_not_inside_the_input() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_in_the_output_does_not_lead_into_the_input() {
+fn a_link_in_the_output_leads_nowhere() {
     let folder = with_tree();
-    fs::create_dir(folder.path("out")).unwrap();
-    std::os::unix::fs::symlink("../in/deep", folder.path("out/deep")).unwrap();
-    let args = ["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "out"];
+    for name in ["out", "elsewhere/er"] {
+        fs::create_dir_all(folder.path(name)).unwrap();
+    }
+    let args = ["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "out", "--force"];
+    for to in ["../in/deep", "../elsewhere"] {
+        std::os::unix::fs::symlink(to, folder.path("out/deep")).unwrap();
+        folder.run(&args).refuses(1, "`out/deep` is a symbolic link");
+        fs::remove_file(folder.path("out/deep")).unwrap();
+    }
+    assert_eq!(folder.names(), ["in/a.txt", "in/deep/er/b", "out/a.txt.encrypted"]);
+    // The output folder itself may be one, if it does not lead into the input.
+    std::os::unix::fs::symlink("elsewhere", folder.path("link")).unwrap();
+    folder.run(&["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "link"]).ok();
+    assert!(folder.path("elsewhere/deep/er/b.encrypted").exists());
+    std::os::unix::fs::symlink("in/deep", folder.path("back")).unwrap();
+    let args = ["encrypt", "-k", KEY, "-r", "-i", "in", "-o", "back"];
     folder.run(&args).refuses(2, "inside the input");
-    assert!(!folder.path("in/deep/er/b.encrypted").exists());
 }
 
 #[test]

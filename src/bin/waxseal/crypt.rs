@@ -1,10 +1,12 @@
 //! `encrypt` and `decrypt`.
 
-use std::io::{self, Read, Seek as _};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use waxseal::{DecryptReader, EncryptReader, Error, Policy};
+use zeroize::Zeroizing;
 
 use crate::args::{Decrypt, Encrypt, Limits};
 use crate::context;
@@ -126,7 +128,11 @@ fn read_files(keys: &Keys, context_file: &Option<PathBuf>) -> Vec<PathBuf> {
 
 /// A verified plaintext on its way to standard output: short ones in memory, others in a temporary file
 /// that has no name.
-struct Spool(tempfile::SpooledTempFile);
+enum Spool {
+    /// It never grows, which would leave copies behind.
+    Memory(Zeroizing<Vec<u8>>),
+    File(File),
+}
 
 impl Spool {
     fn read(
@@ -134,21 +140,49 @@ impl Spool {
         name: &str,
         threads: NonZeroUsize,
     ) -> Result<Self, Failure> {
-        let mut spool = tempfile::spooled_tempfile(MAX_IN_MEMORY);
+        let mut spool = Self::Memory(Zeroizing::new(Vec::with_capacity(MAX_IN_MEMORY)));
         match pump::copy(reader, &mut spool, threads) {
-            Ok(()) => Ok(Self(spool)),
+            Ok(()) => Ok(spool),
             Err(Side::Read(error)) => Err(Failure::reading(name, Error::from_io(error))),
             Err(Side::Write(error)) => Err(Self::failed(&error)),
         }
     }
 
-    fn write_to(mut self, output: &mut Output) -> Result<(), Failure> {
-        self.0.rewind().map_err(|error| Self::failed(&error))?;
-        pump(self.0, "the temporary file", output, NonZeroUsize::MIN)
+    fn write_to(self, output: &mut Output) -> Result<(), Failure> {
+        let (name, one) = ("the temporary file", NonZeroUsize::MIN);
+        match self {
+            Self::Memory(bytes) => pump(io::Cursor::new(bytes), name, output, one),
+            Self::File(mut file) => {
+                file.rewind().map_err(|error| Self::failed(&error))?;
+                pump(file, name, output, one)
+            }
+        }
     }
 
     fn failed(error: &io::Error) -> Failure {
         Failure::io("cannot use a temporary file", error)
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Self::Memory(short) = self {
+            if bytes.len() <= MAX_IN_MEMORY.saturating_sub(short.len()) {
+                short.extend_from_slice(bytes);
+                return Ok(bytes.len());
+            }
+            let mut file = tempfile::tempfile()?;
+            file.write_all(short)?;
+            *self = Self::File(file);
+        }
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Memory(_) => Ok(0),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

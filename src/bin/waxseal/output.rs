@@ -18,7 +18,8 @@ pub(crate) enum Target {
 /// Who may read a file once it is there; until then only its owner may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// As for any new file; a file that is replaced keeps what it has.
+    /// As for any new file. The mode of a file that is replaced stays, and its owner and group if they can: if not even
+    /// the group can, only the owner may read it.
     Usual,
     /// Only its owner.
     Secret,
@@ -194,14 +195,22 @@ fn commit(temporary: Unfinished, path: &Path, force: bool, mode: Mode) -> io::Re
 /// Gives the mode of the file that is replaced, or the one that any new file there would have.
 #[cfg(unix)]
 fn set_mode(file: &File, path: &Path, mode: Mode) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 
     let replaced = path.symlink_metadata().ok().filter(Metadata::is_file);
     let permissions = match (mode, replaced) {
         // The mask may have taken some of it away.
         (Mode::Secret, _) => fs::Permissions::from_mode(0o600),
         (Mode::Usual, Some(replaced)) => {
-            fs::Permissions::from_mode(replaced.permissions().mode() & 0o777)
+            let new = file.metadata()?;
+            let (owner, group) = (replaced.uid(), replaced.gid());
+            let keeps_all = (new.uid(), new.gid()) == (owner, group)
+                || fchown(file, Some(owner), Some(group)).is_ok();
+            let keeps_group =
+                keeps_all || new.gid() == group || fchown(file, None, Some(group)).is_ok();
+            // What its group may do, another one may not.
+            let allowed = if keeps_group { 0o777 } else { 0o700 };
+            fs::Permissions::from_mode(replaced.permissions().mode() & allowed)
         }
         (Mode::Usual, None) => Unfinished::usual_permissions_in(folder(path))?,
     };

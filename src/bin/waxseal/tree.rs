@@ -113,6 +113,8 @@ struct Found {
 /// at the first failure.
 struct Walk {
     root: PathBuf,
+    /// Where all of it goes.
+    to: PathBuf,
     /// Folders to come, the next one last.
     folders: Vec<(PathBuf, PathBuf)>,
     /// What is left of this folder.
@@ -135,6 +137,7 @@ impl Walk {
         check_outside(&root, to)?;
         Ok(Self {
             root,
+            to: to.to_owned(),
             folders: vec![(from.to_owned(), to.to_owned())],
             entries: Vec::new().into_iter(),
             target: to.to_owned(),
@@ -159,7 +162,13 @@ impl Walk {
         fs::create_dir_all(&target).map_err(|error| {
             Failure::io(&format!("cannot make the folder {}", shown(&target)), &error)
         })?;
-        // A link may lead back in.
+        // The folder that was named may be a link, but not one below it, where somebody else may have put it.
+        if target != self.to && target.is_symlink() {
+            return Err(Failure::refused(
+                format!("the output folder {} is a symbolic link", shown(&target)),
+                "replace the link by a folder, or encrypt or decrypt what belongs there by itself",
+            ));
+        }
         check_outside(&self.root, &target)?;
         let entries = fs::read_dir(source).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = entries.map_err(|error| cannot_read(source, &error))?;
