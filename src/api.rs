@@ -486,11 +486,12 @@ impl UnverifiedHeader {
 
 /// Writes twice, first to learn the length: a buffer that grew would leave copies of the value behind.
 fn to_cbor<T: Serialize + ?Sized>(value: &T) -> Result<Zeroizing<Vec<u8>>, ValueError> {
-    let failed = |reason: String| ValueError::new("written", reason);
+    // The reason may quote the value, so it is not told.
+    let failed = || ValueError::new("written", "its own `Serialize` failed".to_owned());
     let mut len = Counter(0);
-    ciborium::into_writer(value, &mut len).map_err(|error| failed(error.to_string()))?;
+    ciborium::into_writer(value, &mut len).map_err(|_| failed())?;
     let mut cbor = Zeroizing::new(Vec::with_capacity(len.0));
-    ciborium::into_writer(value, &mut *cbor).map_err(|error| failed(error.to_string()))?;
+    ciborium::into_writer(value, &mut *cbor).map_err(|_| failed())?;
     Ok(cbor)
 }
 

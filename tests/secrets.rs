@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha512;
 use waxseal::{
     AesKey, AlgorithmSuite, Attempt, BoxFuture, CachingManager, DataKey, DecryptAt, DecryptReader,
     DecryptionMaterials, DecryptionRequest, EcPrivateKey, EcdhCurve, EncryptReader, EncryptWriter,
-    EncryptionMaterials, EncryptionRequest, Error, LocalKeyring, LocalMultiKeyring, Locked,
+    EncryptionMaterials, EncryptionRequest, Error, Header, LocalKeyring, LocalMultiKeyring, Locked,
     MaterialsCache, MaterialsManager, MultiKeyring, Policy, RawAesKeyring, RawEcdhKeyring,
     RawRsaKeyring, RequiredContextManager, RsaPadding, RsaPrivateKey, UnwrapRequest,
     UnwrappedDataKey,
@@ -71,7 +73,8 @@ impl Secrets {
 
 #[test]
 fn the_search_finds_every_form() {
-    let secret = b"\x00\xfe0123456789";
+    // Nothing of the other tests, one of which listens to what panics.
+    let secret = b"\x00\xfe9876543210";
     let secrets = Secrets::new(&[secret]);
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     for text in [
@@ -79,7 +82,7 @@ fn the_search_finds_every_form() {
         format!("{secret:#?}"),
         hex.to_uppercase(),
         hex,
-        "key: 0123456789".to_owned(),
+        "key: 9876543210".to_owned(),
         Base64::encode_string(secret),
         secret.escape_ascii().to_string(),
     ] {
@@ -94,11 +97,24 @@ fn aes() -> RawAesKeyring {
     RawAesKeyring::new("n", "k", AesKey::from(KEY)).unwrap()
 }
 
-fn data_key(message: &waxseal::Encrypted) -> Vec<u8> {
-    let header = message.header();
-    let request =
-        UnwrapRequest::new(header.suite(), header.context(), header.encrypted_data_keys());
-    aes().unwrap_now(&request).unwrap().key().expose().to_vec()
+/// What is secret of a message: both its keys, too, of a suite that commits.
+fn secrets_of_message(header: &Header) -> Secrets {
+    let suite = header.suite();
+    let request = UnwrapRequest::new(suite, header.context(), header.encrypted_data_keys());
+    let data_key = aes().unwrap_now(&request).unwrap().key().expose().to_vec();
+    let extracted = hmac_sha512(header.message_id(), &[&data_key]);
+    let info = [&suite.id().to_be_bytes()[..], b"DERIVEKEY", &[1]];
+    let content_key = &hmac_sha512(&extracted, &info)[..32];
+    let commitment = &hmac_sha512(&extracted, &[b"COMMITKEY", &[1]])[..32];
+    let text = format!("{header:?}");
+    assert!(text.contains(&format!("{commitment:?}")), "the derivation is another: {text}");
+    Secrets::new(&[&KEY, PLAINTEXT, &data_key, content_key])
+}
+
+fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha512>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
 }
 
 #[test]
@@ -185,7 +201,11 @@ fn elliptic_curve_keys() {
 fn engines_and_streams_that_encrypt() {
     let keyring = aes();
     let secrets = Secrets::new(&[&KEY, PLAINTEXT]);
-    let start = || waxseal::encryptor(&keyring).now().unwrap();
+    let start = || {
+        let encryptor = waxseal::encryptor(&keyring).now().unwrap();
+        let secrets = secrets_of_message(encryptor.header());
+        (encryptor, secrets)
+    };
     secrets.assert_hidden_by(&waxseal::encryptor(&keyring));
     secrets.assert_hidden_by(&waxseal::encrypt(PLAINTEXT, &keyring));
     // What was in the buffer before.
@@ -193,11 +213,13 @@ fn engines_and_streams_that_encrypt() {
     secrets.assert_hidden_by(&waxseal::encrypt(PLAINTEXT, &keyring).into_buffer(&mut buffer));
     secrets.assert_hidden_by(&waxseal::encrypt_value("the attack begins at dawn", &keyring));
 
-    let mut encryptor = start();
+    let (mut encryptor, secrets) = start();
     let _ = encryptor.update(PLAINTEXT, &mut [0; 5_000]).unwrap();
     secrets.assert_hidden_by(&encryptor);
-    secrets.assert_hidden_by(&start().into_frames().unwrap());
-    let mut writer = EncryptWriter::new(start(), Vec::new());
+    let (encryptor, secrets) = start();
+    secrets.assert_hidden_by(&encryptor.into_frames().unwrap());
+    let (encryptor, secrets) = start();
+    let mut writer = EncryptWriter::new(encryptor, Vec::new());
     writer.write_all(PLAINTEXT).unwrap();
     secrets.assert_hidden_by(&writer);
     // The reader has read everything and given out the start of the header. Its source is the caller's.
@@ -212,7 +234,8 @@ fn engines_and_streams_that_encrypt() {
             self.0.read(out)
         }
     }
-    let mut reader = EncryptReader::new(start(), Source(PLAINTEXT));
+    let (encryptor, secrets) = start();
+    let mut reader = EncryptReader::new(encryptor, Source(PLAINTEXT));
     reader.read_exact(&mut [0; 600]).unwrap_or_default();
     secrets.assert_hidden_by(&reader);
 }
@@ -225,7 +248,7 @@ fn engines_and_streams_that_decrypt() {
         AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384,
     ] {
         let message = waxseal::encrypt(PLAINTEXT, &keyring).suite(suite).now().unwrap();
-        let secrets = Secrets::new(&[&KEY, PLAINTEXT, &data_key(&message)]);
+        let secrets = secrets_of_message(message.header());
         secrets.assert_hidden_by(&waxseal::decrypt(&message, &keyring));
         secrets.assert_hidden_by(&waxseal::decrypt_value::<String, _, _>(&message, &keyring));
         secrets.assert_hidden_by(&waxseal::decrypt(&message, &keyring).now().unwrap());
@@ -247,11 +270,11 @@ fn engines_and_streams_that_decrypt() {
             at.read_at(&mut [0; 10], 0).unwrap();
             let mut reader = at.reader();
             reader.read_exact(&mut [0; 5]).unwrap();
-            Secrets::new(&[&KEY, PLAINTEXT]).assert_not_in(&format!("{reader:?}"));
+            secrets.assert_not_in(&format!("{reader:?}"));
         }
         let mut reader = DecryptReader::open(&message[..]).unwrap().unlock(&keyring).now().unwrap();
         reader.read_exact(&mut [0; 5]).unwrap();
-        Secrets::new(&[&KEY, PLAINTEXT]).assert_not_in(&format!("{reader:?}"));
+        secrets.assert_not_in(&format!("{reader:?}"));
 
         // Every byte may be the one that an error is about.
         let mut changed = message.to_vec();
@@ -322,7 +345,18 @@ fn materials_and_caches() {
 #[cfg(feature = "s3-format")]
 #[test]
 fn objects() {
-    use waxseal::s3::{AesKeyring, RsaKeyring, open, prepare};
+    use waxseal::s3::{AesKeyring, ContentMetadata, RsaKeyring, open, prepare, unwrap_data_key};
+
+    async fn secrets_of_object(keyring: &AesKeyring, metadata: &ContentMetadata) -> Secrets {
+        let policy = waxseal::s3::Policy::default();
+        let data_key = unwrap_data_key(keyring, &policy, metadata, &Default::default()).await;
+        let data_key = data_key.unwrap();
+        let extracted = hmac_sha512(metadata.iv(), &[data_key.expose()]);
+        let [content_key, commitment] = [b"DERIVEKEY", b"COMMITKEY"]
+            .map(|label| hmac_sha512(&extracted, &[b"\x00\x73", label, &[1]]));
+        assert!(commitment.starts_with(metadata.commitment().unwrap()), "another derivation");
+        Secrets::new(&[&KEY, PLAINTEXT, data_key.expose(), &content_key[..32]])
+    }
 
     let secrets = Secrets::new(&[&KEY, PLAINTEXT]);
     let keyring = AesKeyring::new(AesKey::from(KEY)).unwrap();
@@ -333,20 +367,23 @@ fn objects() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         secrets.assert_hidden_by(&prepare(&keyring));
+        let parts = prepare(&keyring).await.unwrap();
+        let of_parts = secrets_of_object(&keyring, parts.content_metadata()).await;
         let prepared = prepare(&keyring).await.unwrap();
-        secrets.assert_hidden_by(&prepared);
         let metadata = prepared.content_metadata().clone();
+        let secrets = secrets_of_object(&keyring, &metadata).await;
+        secrets.assert_hidden_by(&prepared);
         secrets.assert_hidden_by(&metadata);
         let mut sealer = prepared.into_sealer();
         let mut body = Vec::new();
         sealer.update(PLAINTEXT, &mut body).unwrap();
         secrets.assert_hidden_by(&sealer);
         sealer.finish(&mut body).unwrap();
-        let parts = prepare(&keyring).await.unwrap().into_part_sealer();
-        secrets.assert_hidden_by(&parts);
+        let parts = parts.into_part_sealer();
+        of_parts.assert_hidden_by(&parts);
         let ticket = parts.next_part(PLAINTEXT.len()).unwrap();
-        secrets.assert_hidden_by(&ticket);
-        secrets.assert_hidden_by(&ticket.seal(&mut PLAINTEXT.to_vec()).unwrap());
+        of_parts.assert_hidden_by(&ticket);
+        of_parts.assert_hidden_by(&ticket.seal(&mut PLAINTEXT.to_vec()).unwrap());
 
         let opened = || open(&metadata, &keyring);
         secrets.assert_hidden_by(&opened());
@@ -405,5 +442,5 @@ fn panics() {
     assert!(outcomes.iter().all(Result::is_err));
     let told = told.lock().unwrap();
     assert!(told.contains("DataKey(32 bytes)"), "{told}");
-    Secrets::new(&[&KEY, PLAINTEXT, &data_key(&message)]).assert_not_in(&told);
+    secrets_of_message(message.header()).assert_not_in(&told);
 }

@@ -131,7 +131,9 @@ pub enum KmsFailure {
     #[error("the service is not available: try again")]
     Unavailable,
     /// No connection, or one that broke; with the words of the one who noticed.
-    #[error("there is no connection ({0}): check the network and the endpoint of the client")]
+    #[error(
+        "there is no connection ({}): check the network and the endpoint of the client", Saying(.0)
+    )]
     Unreachable(String),
     /// The answer is not one to this call.
     #[error("the answer is wrong: {0}")]
