@@ -1,6 +1,6 @@
 //! What `requirements.md` and `SECURITY.md` name exists, so that their tables cannot rot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -49,7 +49,16 @@ fn a_name_that_does_not_exist_is_a_fault() {
     assert_eq!(fault("| r | `suite.rs` | `vector:edk-count-0` |"), None);
     assert_eq!(fault("| r | `suite.rs` | `vector:own-suite-0014-0-py` |"), None);
     assert_eq!(fault("| r | `suite.rs` | - by type: there is no other |"), None);
+    assert_eq!(fault("| r | `suite.rs` | `tests/secrets.rs::elliptic_curve_keys` |"), None);
     for (row, what) in [
+        (
+            "| r | `suite.rs` | `elliptic_curve_keys` |",
+            "r: `elliptic_curve_keys` is in 2 files: say which",
+        ),
+        (
+            "| r | `suite.rs` | `tests/ecdh.rs::elliptic_curve_keys` |",
+            "r: no test `tests/ecdh.rs::elliptic_curve_keys`",
+        ),
         ("| r | `suite.rs` | `no_such_test` |", "r: no test `no_such_test`"),
         // It is there, but it is no test.
         ("| r | `suite.rs` | `from_id` |", "r: no test `from_id`"),
@@ -102,12 +111,20 @@ fn faults(rows: &[Row<'_>]) -> Vec<String> {
             }
         }
         for name in named {
-            let exists = match name.strip_prefix("vector:") {
-                Some(vector) => vectors.contains(vector),
-                None => tests.contains(*name),
+            let places = match (name.strip_prefix("vector:"), name.split_once("::")) {
+                (Some(vector), _) => usize::from(vectors.contains(vector)),
+                (None, Some((file, name))) => {
+                    let files = tests.get(name).into_iter().flatten();
+                    files.filter(|found| *found == file).count()
+                }
+                (None, None) => tests.get(*name).map_or(0, BTreeSet::len),
             };
-            if !exists {
-                faults.push(format!("{requirement}: no test `{name}`"));
+            match places {
+                0 => faults.push(format!("{requirement}: no test `{name}`")),
+                1 => {}
+                _ => {
+                    faults.push(format!("{requirement}: `{name}` is in {places} files: say which"))
+                }
             }
         }
         if named.is_empty() && !(last.starts_with("- ") && last.len() > 10) {
@@ -117,13 +134,14 @@ fn faults(rows: &[Row<'_>]) -> Vec<String> {
     faults
 }
 
-/// The names of all tests: functions with a test attribute, or in the list of a macro that makes them.
-fn tests() -> BTreeSet<String> {
+/// The names of all tests, and the files that have one: functions with a test attribute, or in the list of a macro that
+/// makes them.
+fn tests() -> BTreeMap<String, BTreeSet<String>> {
     let mut sources = Vec::new();
     collect(&root().join("src"), &mut sources);
     collect(&root().join("tests"), &mut sources);
-    let mut tests = BTreeSet::new();
-    for source in sources {
+    let mut tests = BTreeMap::<_, BTreeSet<_>>::new();
+    for (file, source) in sources {
         let mut is_test = false;
         for line in source.lines().map(str::trim_start) {
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
@@ -131,13 +149,15 @@ fn tests() -> BTreeSet<String> {
             } else if let Some((_, name)) = line.split_once("fn ") {
                 let name = name.split(['(', '<']).next().unwrap_or_default();
                 if std::mem::take(&mut is_test) {
-                    tests.insert(name.to_owned());
+                    tests.entry(name.to_owned()).or_default().insert(file.clone());
                 }
             }
         }
         let listed = source.split("test_each_backend!(").skip(1);
         for list in listed.filter_map(|rest| rest.split(')').next()) {
-            tests.extend(list.split(',').map(|name| name.trim().to_owned()));
+            for name in list.split(',') {
+                tests.entry(name.trim().to_owned()).or_default().insert(file.clone());
+            }
         }
     }
     tests
@@ -156,7 +176,7 @@ fn vectors() -> BTreeSet<String> {
     names
 }
 
-fn collect(folder: &Path, sources: &mut Vec<String>) {
+fn collect(folder: &Path, sources: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -164,7 +184,8 @@ fn collect(folder: &Path, sources: &mut Vec<String>) {
                 collect(&path, sources);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            sources.push(read(&path));
+            let name = path.strip_prefix(root()).expect("it is below").to_string_lossy();
+            sources.push((name.replace('\\', "/"), read(&path)));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Objects in Amazon S3 that are not as their format has it.
 
 use super::excerpt::Excerpt;
+#[cfg(feature = "s3")]
+use super::excerpt::Saying;
 
 /// What is wrong with an object of the Amazon S3 Encryption Client, before any cryptography.
 ///
@@ -58,7 +60,7 @@ pub enum ObjectError {
     #[cfg(feature = "s3")]
     #[error(
         "what is stored is not what was written; it was {}, and is {} now", .before.escape_debug(),
-        .now.escape_debug()
+        Saying(.now)
     )]
     NotAsWritten {
         /// What was stored before, in full: with it the object can be put right.

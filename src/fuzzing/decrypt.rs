@@ -43,13 +43,12 @@ fn signed_message(mut choices: Choices<'_>, step: usize) {
 ///
 /// Jobs are a few frames here, so that short messages have several.
 pub fn parallel(data: &[u8]) {
-    let [frames, step, script @ ..] = data else {
-        return;
-    };
-    let plaintext = PLAINTEXT.repeat(usize::from(*frames) % 8 + 1);
-    let sealed = FixedMessage::new(SUITES[usize::from(*step) % SUITES.len()], &plaintext);
-    let edited = sealed.edited(script);
-    let step = if *step == 0 { usize::MAX } else { usize::from(*step) * 4 };
+    let mut choices = Choices::new(data);
+    let plaintext = PLAINTEXT.repeat(choices.below(8) + 1);
+    let step = usize::from(choices.byte());
+    let sealed = FixedMessage::new(SUITES[step % SUITES.len()], &plaintext);
+    let edited = sealed.edited(choices.rest());
+    let step = if step == 0 { usize::MAX } else { step * 4 };
     for room in [200, 10_000] {
         let (released, result) = stream(&edited, step, room);
         let threads = NonZeroUsize::new(3).expect("it is not 0");
@@ -76,12 +75,11 @@ pub fn parallel(data: &[u8]) {
 
 /// Any suite, lengths and pieces: what goes in comes out.
 pub fn roundtrip(data: &[u8]) {
-    let [suite, frame_len, more, step, room, plaintext @ ..] = data else {
-        return;
-    };
-    let suite = AlgorithmSuite::ALL[usize::from(*suite) % AlgorithmSuite::ALL.len()];
-    let frame_len = u32::from(*frame_len) * (u32::from(*more) + 1) + 1;
-    let (step, room) = (usize::from(*step) + 1, usize::from(*room) + 1);
+    let mut choices = Choices::new(data);
+    let suite = AlgorithmSuite::ALL[choices.below(AlgorithmSuite::ALL.len())];
+    let frame_len = u32::from(choices.byte()) * (u32::from(choices.byte()) + 1) + 1;
+    let (step, room) = (usize::from(choices.byte()) + 1, usize::from(choices.byte()) + 1);
+    let plaintext = choices.rest();
     let policy = policy_for(suite);
     let context = EncryptionContext::from([("k", String::from_utf8_lossy(plaintext))]);
     let mut encryptor = encryptor(&FixedKey)
