@@ -364,3 +364,45 @@ fn required_keys_of_an_official_message_open() {
     let error = waxseal::decrypt(&message, &manager).require([pairs[0], pairs[1]]).now();
     assert!(matches!(error, Err(Error::Policy(PolicyError::ContextNotGiven { .. }))), "{error:?}");
 }
+
+/// What materials say of themselves.
+#[tokio::test]
+async fn materials_say_what_they_were_made_for() {
+    #[derive(Debug)]
+    struct Looking(RequiredContextManager<RawAesKeyring>);
+    impl MaterialsManager for Looking {
+        fn encryption_materials<'a>(
+            &'a self,
+            request: EncryptionRequest,
+        ) -> BoxFuture<'a, Result<EncryptionMaterials, Error>> {
+            Box::pin(async move {
+                let materials = self.0.encryption_materials(request).await?;
+                assert_eq!(materials.suite(), AlgorithmSuite::Aes256GcmHkdfSha512CommitKey);
+                assert_eq!(materials.context(), &context());
+                assert!(materials.required_context_keys().iter().eq(["tenant"]));
+                Ok(materials)
+            })
+        }
+
+        fn decryption_materials<'a>(
+            &'a self,
+            request: DecryptionRequest<'a>,
+        ) -> BoxFuture<'a, Result<DecryptionMaterials, Error>> {
+            Box::pin(async move {
+                let materials = self.0.decryption_materials(request).await?;
+                assert_eq!(materials.suite(), AlgorithmSuite::Aes256GcmHkdfSha512CommitKey);
+                assert_eq!(materials.context(), &context());
+                assert!(materials.required_context_keys().iter().eq(["tenant"]));
+                Ok(materials)
+            })
+        }
+    }
+    fn context() -> EncryptionContext {
+        [("tenant", "42"), ("stored", "1")].into()
+    }
+    let manager = Looking(RequiredContextManager::new(aes("a"), ["tenant"]).unwrap());
+    let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+    let message = waxseal::encrypt(b"x", &manager).suite(suite).context(context()).await.unwrap();
+    let decrypt = waxseal::decrypt(&message, &manager).require([("tenant", "42")]);
+    assert_eq!(decrypt.await.unwrap().plaintext(), b"x");
+}

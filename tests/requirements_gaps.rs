@@ -603,6 +603,17 @@ async fn raw_rsa_does_with_each_half_what_that_half_can() {
     assert_eq!(unwrap(&reader, &[damaged, edk.clone(), edk]).unwrap(), 1);
 }
 
+#[test]
+fn names_are_as_long_as_the_message_can_hold() {
+    let named = |len: usize| RawAesKeyring::new("n", "k".repeat(len), AesKey::from([7; 32]));
+    let longest = named(65_515).unwrap();
+    let message = waxseal::encrypt(b"x", &longest).now().unwrap();
+    assert_eq!(message.header().encrypted_data_keys()[0].provider_info().len(), 65_535);
+    assert_eq!(waxseal::decrypt(&message, &longest).now().unwrap().plaintext(), b"x");
+    let error = named(65_516).unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse(ApiMisuse::KeyName { .. })), "{error:?}");
+}
+
 #[tokio::test]
 async fn built_in_keyrings_do_what_every_keyring_must() {
     check_keyring(&aes("a"), true).await.unwrap();

@@ -64,8 +64,9 @@ impl KmsArn {
     ///
     /// Spec: aws-kms-mrk-match-for-decrypt.
     pub fn matches(&self, other: &Self) -> bool {
-        let replicas = self.is_multi_region() && other.is_multi_region();
-        self == other || (replicas && *self == other.in_region(&self.region))
+        // Equal but for the region, so that the other one is a multi-Region key, too.
+        let is_replica = self.is_multi_region() && *self == other.in_region(&self.region);
+        self == other || is_replica
     }
 
     /// The same in another region.
@@ -211,6 +212,7 @@ mod tests {
             "arn:aws:kms:us-west-2:658956600833",
             "arn:aws:kms:us-west-2:658956600833:key",
             "arn:aws:kms:us-west-2:658956600833:key/",
+            "arn:aws:kms:us-west-2:658956600833:alias/",
             "arn:aws:kms:us-west-2:658956600833:key:1",
             "arn:aws:kms:us-west-2:658956600833:key/1:2",
             "arn:aws:kms:us-west-2:658956600833:mrk/1",
