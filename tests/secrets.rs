@@ -121,6 +121,7 @@ fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 fn keys() {
     let secrets = Secrets::new(&[&KEY]);
     secrets.assert_hidden_by(&AesKey::from(KEY));
+    assert_eq!(format!("{:?}", AesKey::from(KEY)), "AesKey(32 bytes)");
     let data_key = DataKey::try_from(&KEY[..]).unwrap();
     secrets.assert_hidden_by(&data_key);
     secrets.assert_hidden_by(&UnwrappedDataKey::new(data_key, 0));

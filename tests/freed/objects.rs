@@ -81,9 +81,10 @@ fn everything() -> Policy {
 fn leaves_nothing(mut secrets: Secrets, make: &dyn Fn() -> Box<dyn S3Keyring>) {
     let plaintext = Plaintext::new(100_005);
     for policy in [Policy::default(), everything()] {
-        let begun = Mutex::new(Vec::new());
+        let (begun, told) = (Mutex::new(Vec::new()), Arc::default());
         let freed = freed_by_async(async {
-            let keyring = make();
+            let keyring =
+                Arc::new(TellingOfObjects(Arc::<dyn S3Keyring>::from(make()), Arc::clone(&told)));
             let plaintext = &plaintext.bytes[..];
             let start = async || {
                 let prepared = prepare(&*keyring).policy(policy.clone()).await.unwrap();
@@ -148,6 +149,7 @@ fn leaves_nothing(mut secrets: Secrets, make: &dyn Fn() -> Box<dyn S3Keyring>) {
         plaintext.add_to(&mut secrets);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (keyring, context) = (make(), EncryptionContext::new());
+        told.lock().unwrap().iter().for_each(|key| secrets.add_with_forms("data key", key));
         for metadata in begun.into_inner().unwrap() {
             runtime.block_on(add_object_keys(&mut secrets, &*keyring, &metadata, &context));
         }
