@@ -1,6 +1,7 @@
 //! Several threads make no difference: what is written, what is read, and what is refused is that of one.
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 
@@ -365,7 +366,7 @@ fn nobody_waits_for_a_block_to_fill() {
     struct Slow<'a> {
         rest: &'a [u8],
         len: usize,
-        asked: &'a std::cell::Cell<usize>,
+        asked: &'a Cell<usize>,
     }
 
     impl Read for Slow<'_> {
@@ -379,7 +380,7 @@ fn nobody_waits_for_a_block_to_fill() {
     }
 
     let plaintext = plaintext(100 * 4096);
-    let asked = std::cell::Cell::new(0);
+    let asked = Cell::new(0);
     let source = Slow { rest: &plaintext, len: 3 * 4096, asked: &asked };
     let mut reader = EncryptReader::new(UNSIGNED.encryptor(), source);
     let mut out = vec![0; 1 << 20];
@@ -456,6 +457,34 @@ fn more_threads_than_frames_do_no_harm() {
         let message = encrypt(case, &plaintext);
         for (_, decrypt) in DECRYPT {
             assert!(decrypt(&message, 100) == (plaintext.clone(), Ok(())), "{name}");
+        }
+    }
+}
+
+/// That threads were asked for reaches the engine, which a reader asks how much to give it at once.
+#[test]
+fn readers_take_blocks_where_there_are_threads() {
+    struct Asked<'a>(&'a [u8], &'a Cell<usize>);
+    impl Read for Asked<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.1.set(self.1.get().max(out.len()));
+            self.0.read(out)
+        }
+    }
+    let plaintext = plaintext(8 << 20);
+    for count in [1, 3] {
+        let asked = [Cell::new(0), Cell::new(0)];
+        let encryptor = Case { threads: count, ..SIGNED }.encryptor();
+        let mut message = Vec::new();
+        let mut reader = EncryptReader::new(encryptor, Asked(&plaintext, &asked[0]));
+        reader.read_to_end(&mut message).unwrap();
+        let locked = DecryptReader::open(Asked(&message, &asked[1])).unwrap();
+        let mut reader = locked.unlock(&keyring()).threads(threads(count)).now().unwrap();
+        let mut decrypted = Vec::new();
+        reader.read_to_end(&mut decrypted).unwrap();
+        assert!(decrypted == plaintext);
+        for asked in asked {
+            assert_eq!(asked.get() >= 1 << 20, count > 1, "{count} threads: {asked:?}");
         }
     }
 }
