@@ -100,8 +100,8 @@ fn leaves_nothing(kms: &FakeKms, mut secrets: Secrets, make: &dyn Fn() -> Box<dy
 
 /// Whether a block was freed by somebody else who may do so with a secret in it.
 pub(crate) fn is_of_others(block: &FreedBlock) -> bool {
-    let owner = owner(block);
-    OTHERS.iter().any(|other| owner.starts_with(other))
+    let Some((name, file)) = owner(block) else { return false };
+    OTHERS.iter().any(|(of_name, of_file)| name.starts_with(of_name) || file.contains(of_file))
 }
 
 pub(crate) fn poll(mut future: BoxFuture<'_, impl Sized>, polls: usize) {
@@ -113,17 +113,27 @@ pub(crate) fn poll(mut future: BoxFuture<'_, impl Sized>, polls: usize) {
     }
 }
 
-/// The innermost function behind the end of a block that is not of the standard library.
-pub(crate) fn owner(block: &FreedBlock) -> String {
+/// The innermost function behind the end of a block that is not of the standard library, and its file. What is inlined
+/// has but the last part of its name without whole debug information, and dependencies have no file.
+pub(crate) fn owner(block: &FreedBlock) -> Option<(String, String)> {
     let trace = block.trace.as_ref().map(ToString::to_string).unwrap_or_default();
-    let frames = trace.lines().filter_map(|line| line.trim_start().split_once(": "));
-    let names = frames.map(|(_, name)| name.trim_start_matches(['<', '&']));
-    let mut names = names.skip_while(|name| !name.contains("__rust_dealloc"));
-    let owner = names.find(|name| {
+    let mut frames: Vec<(String, String)> = Vec::new();
+    for line in trace.lines().map(str::trim_start) {
+        match (line.strip_prefix("at "), line.split_once(": ")) {
+            (Some(at), _) => frames.last_mut()?.1 = at.to_owned(),
+            (None, Some((_, name))) => {
+                frames.push((name.trim_start_matches(['<', '&']).to_owned(), String::new()));
+            }
+            (None, None) => {}
+        }
+    }
+    let freed = frames.iter().position(|(name, _)| name.contains("__rust_dealloc"))?;
+    frames.drain(freed..).find(|(name, file)| {
         let std = ["__rust", "alloc::", "core::", "std::", "zeroize::", "freed::allocator"];
+        let files = ["/library/alloc/", "/library/core/", "/library/std/"];
         !std.iter().any(|of_std| name.starts_with(of_std))
-    });
-    owner.unwrap_or_default().to_owned()
+            && !files.iter().any(|of_std| file.contains(of_std))
+    })
 }
 
 #[test]
@@ -236,5 +246,8 @@ impl Keyring for Reading {
 }
 
 /// Who may free a block with a secret: the fake service, and whose buffers requests and answers lie in on their way.
-const OTHERS: [&str; 3] =
-    ["waxseal::testing::", "bytes::", "aws_sdk_kms::protocol_serde::shape_encrypt_input"];
+const OTHERS: [(&str, &str); 3] = [
+    ("waxseal::testing::", "src/testing/"),
+    ("bytes::", "/bytes-1."),
+    ("aws_sdk_kms::protocol_serde::shape_encrypt_input", "/protocol_serde/shape_encrypt_input.rs"),
+];
