@@ -83,6 +83,8 @@ fn a_bad_context_is_2() {
     encrypt(&["-c", "aws-crypto-x=1"]).refuses(2, "aws-crypto-x");
     let long = format!("a={}", "x".repeat(65_536));
     encrypt(&["-c", &long]).refuses(2, "65535");
+    // As long as a key in Base64, whose last `=` would be the empty value: no such key is 17 bytes.
+    encrypt(&["-c", "departmentsofcardiology=", "-c", "b"]).refuses(2, "`b` has no value");
     let decrypt = |pairs: &[&str]| folder.run(&[&["decrypt", "-k", KEY], pairs].concat());
     decrypt(&["-c", "a", "-c", "a=2"]).refuses(2, "`a` twice");
 }

@@ -298,7 +298,8 @@ fn a_key_instead_of_a_path_is_not_repeated() {
     folder.write("plain", "plain");
     let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
     let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
-    for secret in [&hex[..32], &hex[..48], hex, base64, &base64[..24], &base64[..32]] {
+    let short = "oLjdLLfhi6oAWu18J/SpVA==";
+    for secret in [&hex[..32], &hex[..48], hex, base64, short, &base64[..32]] {
         for key in [
             secret.to_owned(),
             format!("{secret}:"),
@@ -329,6 +330,8 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             ["-i", secret].as_slice(),
             &["-i", "plain", "--context-file", secret],
             &["-i", "plain", "-c", secret],
+            &["-i", "plain", "-c", &format!("={secret}")],
+            &["-i", "plain", "-c", secret, "-c", secret],
         ] {
             let done = folder.run(&[&["encrypt", "-k", GOOD], args].concat()).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);

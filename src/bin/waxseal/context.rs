@@ -39,13 +39,14 @@ pub(crate) fn to_require(
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (pair.as_str(), None),
         };
-        // The last `=` of Base64: the key would stand in the header, for everybody to read.
-        if value.as_ref().is_some_and(String::is_empty) && looks_like_key(Path::new(pair)) {
+        // With the padding of Base64 for a value: the key would stand in the header, for everybody to read.
+        let is_padding = |value: &String| value.bytes().all(|byte| byte == b'=');
+        if value.as_ref().is_some_and(is_padding) && looks_like_key(Path::new(pair)) {
             return Err(Failure::usage("a context pair looks like a key itself", KEY_GIVEN));
         }
         if name.is_empty() {
             return Err(Failure::usage(
-                format!("the context pair `{pair}` has no name"),
+                "a context pair has no name before its `=`",
                 "write NAME=VALUE; a --context-file can hold an empty name",
             ));
         }
@@ -67,7 +68,7 @@ fn insert(
 ) -> Result<(), Failure> {
     if found.contains_key(&name) {
         return Err(Failure::usage(
-            format!("the context has the name `{name}` twice"),
+            format!("the context has the name {} twice", told(&name)),
             "give each name once, with -c or in the --context-file",
         ));
     }

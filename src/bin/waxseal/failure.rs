@@ -364,13 +364,15 @@ pub(crate) fn looks_like_key(name: &Path) -> bool {
     if text.contains("-----BEGIN ") {
         return true;
     }
-    let text = text.as_bytes();
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
-    match text.len() {
-        32 | 48 | 64 if text.iter().all(u8::is_ascii_hexdigit) => true,
-        24 | 32 | 44 => text.iter().all(is_base64),
-        // DER: a sequence (0x30) whose length starts with a byte such as 0x82 or 0x2e.
-        60.. => matches!(text, [b'M', b'A'..=b'P', ..]) && text.iter().all(is_base64),
+    let unpadded = text.trim_end_matches('=');
+    let is_base64 = || unpadded.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/-_".contains(&c));
+    // DER: a sequence (0x30) whose length starts with a byte such as 0x82 or 0x2e.
+    let is_der = || matches!(unpadded.as_bytes(), [b'M', b'A'..=b'P', ..]);
+    match (unpadded.len(), text.len() - unpadded.len()) {
+        (32 | 48 | 64, 0) if text.bytes().all(|c| c.is_ascii_hexdigit()) => true,
+        // 16, 24 and 32 bytes.
+        (22, 2) | (32, 0) | (43, 1) => is_base64(),
+        (58.., 0..=2) => is_der() && is_base64(),
         _ => false,
     }
 }
