@@ -338,12 +338,13 @@ async fn read_part<R: AsyncRead + Unpin + Send>(
     let limit = part_len.saturating_add(1);
     let full_len = limit.saturating_add(TAG_LEN);
     // Where the part before was full, so may this one be.
-    let mut expected = if part.is_empty() { FIRST_LEN } else { full_len };
+    let follows_a_full_one = !part.is_empty();
     while part.len() < limit {
         if part.len() == part.capacity() {
-            let room = expected.min(full_len).saturating_sub(part.len());
+            let doubled = part.capacity().saturating_mul(2).max(FIRST_LEN);
+            let wanted = if follows_a_full_one { full_len } else { doubled.min(full_len) };
+            let room = wanted.saturating_sub(part.len());
             reserve_exact(&mut part, room);
-            expected = part.capacity().saturating_mul(2);
         }
         let left = crate::message::to_u64(limit.saturating_sub(part.len()));
         match (&mut *reader).take(left).read_buf(&mut *part).await {
