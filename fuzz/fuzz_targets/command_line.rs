@@ -174,6 +174,7 @@ fn pairs(choices: Choices<'_>) {
             None => pair,
         };
         good &= !name.is_empty() && names.insert(name);
+        good &= !is_key(pair);
     }
     names.retain(|name| !stored.contains_key(name));
     match context::to_require(&pairs, None) {
@@ -185,6 +186,22 @@ fn pairs(choices: Choices<'_>) {
         Err(_) => assert!(!good),
     }
     assert_eq!(context::to_store(&pairs, None).is_ok(), good && names.is_empty());
+}
+
+/// A key where a pair should be: PEM, or Base64 whose padding looks like an empty value.
+fn is_key(pair: &str) -> bool {
+    let text = pair.trim_end_matches('=');
+    let padding = pair.len() - text.len();
+    if padding == 0 || text.contains('=') {
+        return false;
+    }
+    let is_base64 = text
+        .bytes()
+        .all(|c| matches!(c, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'+' | b'/' | b'-' | b'_'));
+    let is_der = text.starts_with('M') && matches!(text.as_bytes().get(1), Some(b'A'..=b'P'));
+    let is_secret = (text.len(), padding) == (22, 2) || (text.len(), padding) == (43, 1);
+    let is_long = is_der && text.len() >= 58 && padding <= 2;
+    text.contains("-----BEGIN ") || is_base64 && (is_secret || is_long)
 }
 
 /// `--context-file`: an object of texts, and no name twice.
