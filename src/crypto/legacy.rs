@@ -13,6 +13,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::stack::{self, KEYS_LEN};
 use super::system_rng::SystemRng;
 use super::{BLOCK_LEN, CryptoError, pkcs7};
 
@@ -23,12 +24,12 @@ pub(crate) fn aes_ecb_unwrap(
     key: &[u8],
     wrapped: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-    match key.len() {
+    stack::cleared::<KEYS_LEN, _>(|| match key.len() {
         16 => ecb_unwrap::<Aes128>(key, wrapped),
         24 => ecb_unwrap::<Aes192>(key, wrapped),
         32 => ecb_unwrap::<Aes256>(key, wrapped),
         _ => Err(CryptoError),
-    }
+    })
 }
 
 /// Unwraps as RFC 3394 says, with its default initial value. The key has 16, 24 or 32 bytes.
@@ -36,12 +37,12 @@ pub(crate) fn aes_key_unwrap(
     key: &[u8],
     wrapped: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-    match key.len() {
+    stack::cleared::<KEYS_LEN, _>(|| match key.len() {
         16 => key_unwrap::<Aes128>(key, wrapped),
         24 => key_unwrap::<Aes192>(key, wrapped),
         32 => key_unwrap::<Aes256>(key, wrapped),
         _ => Err(CryptoError),
-    }
+    })
 }
 
 /// Decrypts RSA with OAEP of SHA-256 and an empty label, where MGF1 uses SHA-1: what Java's

@@ -31,6 +31,15 @@ mod rsa_der;
     expect(dead_code, reason = "the fuzz targets make no RSA and ECDH keys")
 )]
 mod rust_crypto;
+// The format of Amazon S3 has algorithms that AWS-LC does not.
+#[cfg(any(
+    feature = "s3-format",
+    all(
+        feature = "rustcrypto",
+        any(test, fuzzing, not(any(feature = "aws-lc-rs", feature = "fips")))
+    )
+))]
+mod stack;
 #[cfg(any(
     feature = "s3-format",
     all(

@@ -4,7 +4,6 @@
 mod aes;
 mod ecdh;
 mod latching_rng;
-mod stack;
 
 use std::fmt;
 
@@ -29,6 +28,7 @@ pub(crate) use aes::{CbcKey, CtrKey};
 pub(crate) use ecdh::{EcdhPrivateKey, EcdhPublicKey};
 
 use self::latching_rng::LatchingRng;
+use super::stack::{self, KEYS_LEN};
 use super::system_rng::SystemRng;
 use super::{CryptoError, Curve, Hash, IV_LEN, RsaPadding, TAG_LEN, redacted, rsa_der};
 
@@ -44,7 +44,7 @@ enum Gcm {
 impl GcmKey {
     /// Expands a key of 16, 24 or 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        stack::cleared(|| {
+        stack::cleared::<KEYS_LEN, _>(|| {
             Ok(Self(match key.len() {
                 16 => Gcm::Aes128(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
                 24 => Gcm::Aes192(Box::new(KeyInit::new_from_slice(key).map_err(opaque)?)),
@@ -66,11 +66,11 @@ impl GcmKey {
         let tag: &mut [u8; TAG_LEN] = tag.try_into().map_err(opaque)?;
         let iv = Nonce::from(*iv);
         let buffer = InOutBuf::new(plaintext, ciphertext).map_err(opaque)?;
-        let sealed = match &self.0 {
+        let sealed = stack::cleared::<BLOCKS_LEN, _>(|| match &self.0 {
             Gcm::Aes128(key) => key.encrypt_inout_detached(&iv, aad, buffer),
             Gcm::Aes192(key) => key.encrypt_inout_detached(&iv, aad, buffer),
             Gcm::Aes256(key) => key.encrypt_inout_detached(&iv, aad, buffer),
-        };
+        });
         *tag = sealed.map_err(opaque)?.into();
         Ok(())
     }
@@ -99,11 +99,11 @@ impl GcmKey {
     ) -> Result<(), CryptoError> {
         let (iv, tag) = (Nonce::from(*iv), Tag::from(*tag));
         let buffer = InOutBuf::new(ciphertext, out).map_err(opaque)?;
-        let opened = match &self.0 {
+        let opened = stack::cleared::<BLOCKS_LEN, _>(|| match &self.0 {
             Gcm::Aes128(key) => key.decrypt_inout_detached(&iv, aad, buffer, &tag),
             Gcm::Aes192(key) => key.decrypt_inout_detached(&iv, aad, buffer, &tag),
             Gcm::Aes256(key) => key.decrypt_inout_detached(&iv, aad, buffer, &tag),
-        };
+        });
         opened.map_err(opaque)
     }
 }
@@ -118,23 +118,24 @@ impl fmt::Debug for GcmKey {
 pub(crate) struct Prk(Extracted);
 
 enum Extracted {
-    Sha256(Hkdf<Sha256>),
-    Sha384(Hkdf<Sha384>),
-    Sha512(Hkdf<Sha512>),
+    Sha256(Box<Hkdf<Sha256>>),
+    Sha384(Box<Hkdf<Sha384>>),
+    Sha512(Box<Hkdf<Sha512>>),
 }
 
 impl Prk {
     pub(crate) fn extract(hash: Hash, salt: &[u8], input_key: &[u8]) -> Self {
-        Self(match hash {
-            Hash::Sha256 => Extracted::Sha256(Hkdf::new(Some(salt), input_key)),
-            Hash::Sha384 => Extracted::Sha384(Hkdf::new(Some(salt), input_key)),
-            Hash::Sha512 => Extracted::Sha512(Hkdf::new(Some(salt), input_key)),
-        })
+        let salt = Some(salt);
+        Self(stack::cleared::<KEYS_LEN, _>(|| match hash {
+            Hash::Sha256 => Extracted::Sha256(Box::new(Hkdf::new(salt, input_key))),
+            Hash::Sha384 => Extracted::Sha384(Box::new(Hkdf::new(salt, input_key))),
+            Hash::Sha512 => Extracted::Sha512(Box::new(Hkdf::new(salt, input_key))),
+        }))
     }
 
     /// Expands with the concatenation of `info` to the length of `out`.
     pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
-        stack::cleared(|| match &self.0 {
+        stack::cleared::<KEYS_LEN, _>(|| match &self.0 {
             Extracted::Sha256(prk) => prk.expand_multi_info(info, out),
             Extracted::Sha384(prk) => prk.expand_multi_info(info, out),
             Extracted::Sha512(prk) => prk.expand_multi_info(info, out),
@@ -160,7 +161,7 @@ pub(crate) fn kbkdf(
     if key.is_empty() || out.is_empty() {
         return Err(CryptoError);
     }
-    stack::cleared(|| match hash {
+    stack::cleared::<KEYS_LEN, _>(|| match hash {
         Hash::Sha256 => hmac_counter::<Hmac<Sha256>>(key, input, out),
         Hash::Sha384 => hmac_counter::<Hmac<Sha384>>(key, input, out),
         Hash::Sha512 => hmac_counter::<Hmac<Sha512>>(key, input, out),
@@ -274,16 +275,19 @@ impl fmt::Debug for Digest {
 pub(crate) struct SigningKey(Signing);
 
 enum Signing {
-    P256(p256::ecdsa::SigningKey),
-    P384(p384::ecdsa::SigningKey),
+    P256(Box<p256::ecdsa::SigningKey>),
+    P384(Box<p384::ecdsa::SigningKey>),
 }
 
 impl SigningKey {
     pub(crate) fn generate(curve: Curve) -> Result<Self, CryptoError> {
-        Ok(Self(match curve {
-            Curve::P256 => Signing::P256(Generate::try_generate_from_rng(&mut SystemRng)?),
-            Curve::P384 => Signing::P384(Generate::try_generate_from_rng(&mut SystemRng)?),
-        }))
+        let rng = &mut SystemRng;
+        stack::cleared::<POINTS_LEN, _>(|| {
+            Ok(Self(match curve {
+                Curve::P256 => Signing::P256(Box::new(Generate::try_generate_from_rng(rng)?)),
+                Curve::P384 => Signing::P384(Box::new(Generate::try_generate_from_rng(rng)?)),
+            }))
+        })
     }
 
     /// The public key as a compressed SEC 1 point.
@@ -298,7 +302,7 @@ impl SigningKey {
     pub(crate) fn sign(&self, digest: &Digest) -> Result<Vec<u8>, CryptoError> {
         // The nonce depends on the key, on the digest and on fresh randomness: neither a bad
         // generator nor a fault that repeats can reveal the key.
-        match (&self.0, &digest.0) {
+        stack::cleared::<POINTS_LEN, _>(|| match (&self.0, &digest.0) {
             (Signing::P256(key), Output::Sha256(digest)) => {
                 let signature: p256::ecdsa::Signature =
                     key.sign_prehash_with_rng(&mut SystemRng, digest).map_err(opaque)?;
@@ -310,7 +314,7 @@ impl SigningKey {
                 Ok(signature.to_der().as_bytes().to_vec())
             }
             _ => Err(CryptoError),
-        }
+        })
     }
 }
 
@@ -483,6 +487,12 @@ impl fmt::Debug for RsaPrivateKey {
         redacted(f, "RsaPrivateKey")
     }
 }
+
+/// More of the stack than AES of some blocks at once uses with a schedule that is there, in bytes: round keys that did not
+/// fit into registers. It is overwritten for each frame.
+const BLOCKS_LEN: usize = if cfg!(debug_assertions) { 32 * 1024 } else { 4 * 1024 };
+/// More of the stack than the tables of multiples of a point use, and what is made of them, in bytes.
+const POINTS_LEN: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
 
 fn opaque<E>(_: E) -> CryptoError {
     CryptoError

@@ -8,6 +8,8 @@ use aes::cipher::{
 };
 use ctr::{CtrCore, flavors};
 
+use super::BLOCKS_LEN;
+use crate::crypto::stack::{self, KEYS_LEN};
 use crate::crypto::{BLOCK_LEN, CryptoError, pkcs7, redacted};
 
 /// An AES-256 key in counter mode. The same operation encrypts and decrypts.
@@ -16,7 +18,9 @@ pub(crate) struct CtrKey(Box<Aes256>);
 impl CtrKey {
     /// Expands a key of 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        Ok(Self(Box::new(Aes256::new_from_slice(key).map_err(super::opaque)?)))
+        stack::cleared::<KEYS_LEN, _>(|| {
+            Ok(Self(Box::new(Aes256::new_from_slice(key).map_err(super::opaque)?)))
+        })
     }
 
     /// Combines `in_out` with the keystream that begins with the encryption of `counter`, which counts
@@ -26,10 +30,12 @@ impl CtrKey {
         counter: [u8; BLOCK_LEN],
         in_out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        let core: CtrCore<&Aes256, flavors::Ctr128BE> =
-            CtrCore::inner_iv_init(&*self.0, &counter.into());
-        // The check that this leaves out would refuse the last counter, which AWS-LC takes.
-        StreamCipherCoreWrapper::from_core(core).unchecked_apply_keystream(in_out);
+        stack::cleared::<BLOCKS_LEN, _>(|| {
+            let core: CtrCore<&Aes256, flavors::Ctr128BE> =
+                CtrCore::inner_iv_init(&*self.0, &counter.into());
+            // The check that this leaves out would refuse the last counter, which AWS-LC takes.
+            StreamCipherCoreWrapper::from_core(core).unchecked_apply_keystream(in_out);
+        });
         Ok(())
     }
 }
@@ -46,7 +52,9 @@ pub(crate) struct CbcKey(Box<Aes256>);
 impl CbcKey {
     /// Expands a key of 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        Ok(Self(Box::new(Aes256::new_from_slice(key).map_err(super::opaque)?)))
+        stack::cleared::<KEYS_LEN, _>(|| {
+            Ok(Self(Box::new(Aes256::new_from_slice(key).map_err(super::opaque)?)))
+        })
     }
 
     /// Decrypts whole blocks. `iv` is the block of ciphertext before them, or the IV before the first.
@@ -59,7 +67,9 @@ impl CbcKey {
         if !rest.is_empty() {
             return Err(CryptoError);
         }
-        cbc::Decryptor::inner_iv_init(&*self.0, &(*iv).into()).decrypt_blocks(blocks);
+        stack::cleared::<BLOCKS_LEN, _>(|| {
+            cbc::Decryptor::inner_iv_init(&*self.0, &(*iv).into()).decrypt_blocks(blocks);
+        });
         Ok(())
     }
 

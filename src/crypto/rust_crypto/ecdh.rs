@@ -7,8 +7,8 @@ use p256::elliptic_curve::{Generate, ecdh};
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey};
 use zeroize::Zeroizing;
 
-use super::{SystemRng, opaque};
-use crate::crypto::{CryptoError, EcdhCurve, ec_der, redacted};
+use super::{POINTS_LEN, SystemRng, opaque};
+use crate::crypto::{CryptoError, EcdhCurve, ec_der, redacted, stack};
 
 /// A private key for key agreement.
 pub(crate) struct EcdhPrivateKey(Private);
@@ -23,15 +23,21 @@ enum Private {
 impl EcdhPrivateKey {
     pub(crate) fn generate(curve: EcdhCurve) -> Result<Self, CryptoError> {
         let rng = &mut SystemRng;
-        Ok(Self(match curve {
-            EcdhCurve::P256 => Private::P256(Box::new(Generate::try_generate_from_rng(rng)?)),
-            EcdhCurve::P384 => Private::P384(Box::new(Generate::try_generate_from_rng(rng)?)),
-            EcdhCurve::P521 => Private::P521(Box::new(Generate::try_generate_from_rng(rng)?)),
-        }))
+        stack::cleared::<POINTS_LEN, _>(|| {
+            Ok(Self(match curve {
+                EcdhCurve::P256 => Private::P256(Box::new(Generate::try_generate_from_rng(rng)?)),
+                EcdhCurve::P384 => Private::P384(Box::new(Generate::try_generate_from_rng(rng)?)),
+                EcdhCurve::P521 => Private::P521(Box::new(Generate::try_generate_from_rng(rng)?)),
+            }))
+        })
     }
 
     /// Reads PKCS #8. A public key that comes with it must be its own.
     pub(crate) fn from_pkcs8_der(der: &[u8]) -> Result<Self, CryptoError> {
+        stack::cleared::<POINTS_LEN, _>(|| Self::read_pkcs8_der(der))
+    }
+
+    fn read_pkcs8_der(der: &[u8]) -> Result<Self, CryptoError> {
         let ec_der::PrivateParts { curve, scalar, points } = ec_der::read_pkcs8(der)?;
         let key = Self(match curve {
             EcdhCurve::P256 => {
@@ -54,11 +60,11 @@ impl EcdhPrivateKey {
     }
 
     pub(crate) fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        let der = match &self.0 {
+        let der = stack::cleared::<POINTS_LEN, _>(|| match &self.0 {
             Private::P256(key) => key.to_pkcs8_der(),
             Private::P384(key) => key.to_pkcs8_der(),
             Private::P521(key) => key.to_pkcs8_der(),
-        };
+        });
         Ok(der.map_err(opaque)?.to_bytes())
     }
 
@@ -71,11 +77,11 @@ impl EcdhPrivateKey {
     }
 
     pub(crate) fn public_key(&self) -> Result<EcdhPublicKey, CryptoError> {
-        Ok(EcdhPublicKey::new(match &self.0 {
+        Ok(EcdhPublicKey::new(stack::cleared::<POINTS_LEN, _>(|| match &self.0 {
             Private::P256(key) => Public::P256(key.public_key()),
             Private::P384(key) => Public::P384(key.public_key()),
             Private::P521(key) => Public::P521(key.public_key()),
-        }))
+        })))
     }
 
     /// The x-coordinate of the shared point, as long as the field.
@@ -83,17 +89,22 @@ impl EcdhPrivateKey {
         fn copied(secret: &[u8]) -> Zeroizing<Vec<u8>> {
             Zeroizing::new(secret.to_vec())
         }
-        Ok(match (&self.0, &peer.key) {
-            (Private::P256(key), Public::P256(peer)) => copied(
-                ecdh::diffie_hellman(key.to_nonzero_scalar(), peer.as_affine()).raw_secret_bytes(),
-            ),
-            (Private::P384(key), Public::P384(peer)) => copied(
-                ecdh::diffie_hellman(key.to_nonzero_scalar(), peer.as_affine()).raw_secret_bytes(),
-            ),
-            (Private::P521(key), Public::P521(peer)) => copied(
-                ecdh::diffie_hellman(key.to_nonzero_scalar(), peer.as_affine()).raw_secret_bytes(),
-            ),
-            _ => return Err(CryptoError),
+        stack::cleared::<POINTS_LEN, _>(|| {
+            Ok(match (&self.0, &peer.key) {
+                (Private::P256(key), Public::P256(peer)) => copied(
+                    ecdh::diffie_hellman(key.to_nonzero_scalar(), peer.as_affine())
+                        .raw_secret_bytes(),
+                ),
+                (Private::P384(key), Public::P384(peer)) => copied(
+                    ecdh::diffie_hellman(key.to_nonzero_scalar(), peer.as_affine())
+                        .raw_secret_bytes(),
+                ),
+                (Private::P521(key), Public::P521(peer)) => copied(
+                    ecdh::diffie_hellman(key.to_nonzero_scalar(), peer.as_affine())
+                        .raw_secret_bytes(),
+                ),
+                _ => return Err(CryptoError),
+            })
         })
     }
 }
