@@ -57,7 +57,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("getrandom", &["crypto"]),
     ("aws_sdk", &["keyring", "s3", "testing", "bin"]),
     ("aws_config", &["keyring", "bin"]),
-    ("aws_credential_types", &["keyring", "s3"]),
+    ("aws_credential_types", &["keyring", "s3", "bin"]),
     ("aws_smithy", &["s3", "testing", "fuzzing"]),
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),

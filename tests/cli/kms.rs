@@ -1,6 +1,8 @@
 //! Keys in AWS KMS, which here is `FakeKms` on loopback.
 
+use std::io::{Read as _, Write as _};
 use std::process::Command;
+use std::sync::mpsc;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -119,6 +121,71 @@ fn a_profile_that_is_named_is_the_one_used() {
     let key = format!("kms:key={arn},profile=team");
     world.run(&["encrypt", "-k", &key, "-i", "in", "-o", "out"]).refuses(4, "no valid credentials");
     assert!(world.kms.calls().is_empty());
+}
+
+/// The service for roles does not know what region a key is in: whoever asks it has to.
+#[test]
+fn a_profile_may_assume_a_role() {
+    let world = World::new();
+    let arn = world.key(IRELAND, KeySpec::Symmetric);
+    world.folder.write(
+        ".aws/config",
+        "[profile team]\nrole_arn = arn:aws:iam::111122223333:role/sealer\nsource_profile = base\n\n\
+         [profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = none\n",
+    );
+    let roles = Roles::start();
+    let key = format!("kms:key={arn},profile=team");
+    for args in [
+        ["encrypt", "-k", &key, "-i", "in", "-o", "out"],
+        ["decrypt", "-k", &key, "-i", "out", "-o", "back"],
+    ] {
+        let done = world.command(&args).env("AWS_ENDPOINT_URL_STS", &roles.endpoint).output();
+        Done::from(done.unwrap()).ok();
+        let asked = roles.asked.recv().unwrap();
+        assert!(
+            asked.contains("role%2Fsealer") && asked.contains("Credential=AKIABASE"),
+            "{asked}"
+        );
+        assert!(asked.contains("/eu-west-1/sts/"), "{asked}");
+    }
+    assert_eq!(world.folder.read("back"), b"hello");
+}
+
+/// Gives anybody the role that they ask for, and tells what they said.
+struct Roles {
+    endpoint: String,
+    asked: mpsc::Receiver<String>,
+}
+
+impl Roles {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, asked) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                // The body comes last, and ends with the last parameter of the form.
+                while !String::from_utf8_lossy(&request).contains("&RoleSessionName=") {
+                    let mut part = [0; 4096];
+                    let len = stream.read(&mut part).unwrap();
+                    assert_ne!(len, 0, "{}", String::from_utf8_lossy(&request));
+                    request.extend_from_slice(&part[..len]);
+                }
+                let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+                    <Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>none</SecretAccessKey>\
+                    <SessionToken>token</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>\
+                    </AssumeRoleResult></AssumeRoleResponse>";
+                let len = body.len();
+                write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/xml\r\nContent-Length: {len}\r\n\r\n{body}").unwrap();
+                if tell.send(String::from_utf8_lossy(&request).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { endpoint, asked }
+    }
 }
 
 #[test]

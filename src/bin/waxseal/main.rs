@@ -18,6 +18,8 @@ mod pump;
 mod range;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "kms")]
+mod service;
 mod threads;
 mod tree;
 mod unfinished;

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::Client;
-use aws_sdk_kms::config::{Builder, Region};
+use aws_sdk_kms::config::Builder;
 use waxseal::kms::{
     DiscoveryFilter, KmsArn, KmsDiscoveryKeyring, KmsEcdhKeyring, KmsKeyring, KmsRsaKeyring,
     RegionalKmsClients,
@@ -17,6 +16,7 @@ use super::ecdh::{Read, curve_of};
 use super::{Loader, Use, pem};
 use crate::failure::Failure;
 use crate::parameters::{Parameter, Parameters, quoted};
+use crate::service;
 
 /// Whether this kind of KEY is one of AWS KMS.
 pub(crate) fn is_kind(kind: &str) -> bool {
@@ -236,17 +236,10 @@ impl Service {
     /// that of the KEY, else of the key, else of the environment.
     fn client(&self, loader: &Loader<'_>, key_region: Option<String>) -> Result<Client, Failure> {
         let Self { region, profile, endpoint } = self;
-        let mut config = aws_config::defaults(BehaviorVersion::latest())
+        let config = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
-        if let Some(profile) = profile {
-            // Who names a profile does not mean what else is in the environment.
-            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
-            config = config.profile_name(profile).credentials_provider(credentials.build());
-        }
-        if let Some(region) = region.clone().or(key_region) {
-            config = config.region(Region::new(region));
-        }
-        let config = loader.waiter.wait(config.load());
+        let region = region.clone().or(key_region);
+        let config = service::load(config, region, profile.as_deref(), loader.waiter);
         if config.region().is_none() {
             return Err(Failure::usage(
                 "the region of AWS KMS is not known",

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_sdk_s3::config::{Builder, Region};
+use aws_sdk_s3::config::Builder;
 use waxseal::s3::{
     Client, Fit, Policy, S3Keyring, UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey,
 };
@@ -12,22 +11,15 @@ use waxseal::{BoxFuture, DataKey, Error, KeyringError, UnwrapFailure};
 
 use super::args::{Reading, Service};
 use crate::failure::Failure;
+use crate::service;
 use crate::wait::Waiter;
 
 impl Service {
     /// A client of the SDK, from the environment, with what the flags say instead.
     fn sdk(&self, waiter: &Waiter) -> Result<aws_sdk_s3::Client, Failure> {
         let Self { endpoint_url, region, profile } = self;
-        let mut config = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(profile) = profile {
-            // Who names a profile does not mean what else is in the environment.
-            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
-            config = config.profile_name(profile).credentials_provider(credentials.build());
-        }
-        if let Some(region) = region {
-            config = config.region(Region::new(region.clone()));
-        }
-        let config = waiter.wait(config.load());
+        let config = aws_config::defaults(BehaviorVersion::latest());
+        let config = service::load(config, region.clone(), profile.as_deref(), waiter);
         if config.region().is_none() {
             return Err(Failure::usage(
                 "the region of the bucket is not known",
