@@ -296,6 +296,7 @@ fn a_key_instead_of_a_path_is_not_repeated() {
     const GOOD: &str = "raw-aes:namespace=ns,name=a,file=key";
     folder.write("key", [7; 32]);
     folder.write("plain", "plain");
+    folder.run(&["encrypt", "-k", GOOD, "-i", "plain", "-o", "message"]).ok();
     let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
     let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
     let short = "oLjdLLfhi6oAWu18J/SpVA==";
@@ -310,6 +311,8 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             format!("raw-ecdh:schema={secret},curve=p256,private=key"),
             format!("raw-ecdh:schema=static,curve={secret},private=key"),
             format!("raw-ecdh:schema=discovery,curve=p256,private={secret}"),
+            format!("kms:key={secret},region=eu-west-1"),
+            format!("kms-rsa:key={secret},region=eu-west-1,padding=oaep-sha256"),
         ] {
             let done = folder.run(&["encrypt", "-k", &key]).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
@@ -336,6 +339,10 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             let done = folder.run(&[&["encrypt", "-k", GOOD], args].concat()).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
         }
+        // A name may have these letters, so that it is looked for.
+        let done = folder.run(&["decrypt", "-k", GOOD, "-i", "message", "-c", secret]);
+        assert!([2, 6].contains(&done.code), "{}", done.stderr);
+        assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);
     }
     let key = "raw-aes:namespace=ns,name=a,file=00112233445566778899aabbccddeef";
     folder.run(&["encrypt", "-k", key]).refuses(1, "eef`");
@@ -370,6 +377,27 @@ fn a_pem_key_instead_of_a_path_is_not_repeated() {
     ] {
         let done = folder.run(args).fails(2, "");
         assert!(!done.stderr.contains(&secret[..20]), "{}", done.stderr);
+    }
+    // Nor does any become a context, which everybody could read: not even one whose Base64 ends with a `=`.
+    folder.run(&["keygen", "--kind", "ec-p384", "--out", "padded"]).ok();
+    folder.write("key", [7; 32]);
+    let padded = String::from_utf8(folder.read("padded")).unwrap();
+    assert!(padded.contains("=\n-----END"), "this key shows nothing");
+    for text in
+        [private.clone(), padded.clone(), padded.replace('\n', ""), format!("name={padded}")]
+    {
+        let args = [
+            "encrypt",
+            "-k",
+            "raw-aes:namespace=ns,name=a,file=key",
+            "-i",
+            "key",
+            "-o",
+            "out",
+            "-c",
+            &text,
+        ];
+        folder.run(&args).refuses(2, "a context pair looks like a key itself");
     }
     // Nor if it is in a file that is no PEM for it.
     for text in [private.replace('\n', ""), private.replace('\n', "\r")] {

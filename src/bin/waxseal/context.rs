@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use waxseal::EncryptionContext;
 
-use crate::failure::{Failure, KEY_GIVEN, looks_like_key, shown, told};
+use crate::failure::{Failure, KEY_GIVEN, is_pem, looks_like_key, shown, told};
 
 /// The pairs to encrypt with.
 pub(crate) fn to_store(
@@ -39,15 +39,16 @@ pub(crate) fn to_require(
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (pair.as_str(), None),
         };
-        // With the padding of Base64 for a value: the key would stand in the header, for everybody to read.
+        // With the padding of Base64 for a value, perhaps followed by the end of a PEM text: the key would stand in the
+        // header, for everybody to read.
         let is_padding = |value: &String| value.bytes().all(|byte| byte == b'=');
-        if value.as_ref().is_some_and(is_padding) && looks_like_key(Path::new(pair)) {
+        if is_pem(pair) || value.as_ref().is_some_and(is_padding) && looks_like_key(pair) {
             return Err(Failure::usage("a context pair looks like a key itself", KEY_GIVEN));
         }
         if name.is_empty() {
             return Err(Failure::usage(
                 "a context pair has no name before its `=`",
-                "write NAME=VALUE; a --context-file can hold an empty name",
+                "write NAME=VALUE",
             ));
         }
         insert(&mut found, name.to_owned(), value)?;
@@ -69,7 +70,7 @@ fn insert(
     if found.contains_key(&name) {
         return Err(Failure::usage(
             format!("the context has the name {} twice", told(&name)),
-            "give each name once, with -c or in the --context-file",
+            "give each name once",
         ));
     }
     found.insert(name, value);

@@ -35,11 +35,16 @@ pub(crate) enum Exit {
 impl Failure {
     /// A file cannot be opened, perhaps as its name is something else.
     pub(crate) fn open(what: &str, path: &Path, error: &io::Error) -> Self {
-        if looks_like_key(path) {
-            let message = "there is no file of that name, which looks like a key itself";
-            return Self::usage(message, KEY_GIVEN);
+        if !path.to_str().is_some_and(looks_like_key) {
+            return Self::io(what, error);
         }
-        Self::io(what, error)
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename => {
+                let message = "there is no file of that name, which looks like a key itself";
+                Self::usage(message, KEY_GIVEN)
+            }
+            _ => Self::io("cannot read the file whose name looks like a key itself", error),
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -167,6 +172,14 @@ impl From<Error> for Failure {
                 },
             ),
             Error::Keyring(error) => (Exit::NoKey, keyring_hint(error)),
+            Error::Policy(PolicyError::ContextMissing { key }) if looks_like_key(key) => {
+                return Self {
+                    exit: Exit::Policy,
+                    message: "the encryption context has no name as one that is required and looks like a key itself"
+                        .into(),
+                    hint: KEY_GIVEN.into(),
+                };
+            }
             Error::Policy(error) => (Exit::Policy, policy_hint(error)),
             Error::Unauthentic(_) => (
                 Exit::Unauthentic,
@@ -316,7 +329,7 @@ fn policy_hint(error: &PolicyError) -> &'static str {
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
         let is_key = |kind| match error.get(kind) {
-            Some(ContextValue::String(text)) => looks_like_key(Path::new(text)),
+            Some(ContextValue::String(text)) => looks_like_key(text),
             _ => false,
         };
         let given =
@@ -352,16 +365,15 @@ pub(crate) fn shown(path: &Path) -> String {
 
 /// What somebody wrote in the place of a name, for people, unless it is a key.
 pub(crate) fn told(text: &str) -> String {
-    if looks_like_key(Path::new(text)) {
+    if looks_like_key(text) {
         return "`...` (it looks like a key itself)".to_owned();
     }
     format!("`{text}`")
 }
 
-/// Whether this is a key rather than the name of a file, so that it must not be told.
-pub(crate) fn looks_like_key(name: &Path) -> bool {
-    let Some(text) = name.to_str() else { return false };
-    if text.contains("-----BEGIN ") {
+/// Whether somebody wrote a key in the place of a name, so that it must not be told.
+pub(crate) fn looks_like_key(text: &str) -> bool {
+    if is_pem(text) {
         return true;
     }
     let unpadded = text.trim_end_matches('=');
@@ -375,6 +387,11 @@ pub(crate) fn looks_like_key(name: &Path) -> bool {
         (58.., 0..=2) => is_der() && is_base64(),
         _ => false,
     }
+}
+
+/// Whether this has a key in PEM.
+pub(crate) fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN ")
 }
 
 /// What to do about it.

@@ -66,6 +66,33 @@ fn flags_that_are_missing_or_wrong_are_2() {
 }
 
 #[test]
+fn a_key_in_the_place_of_metadata_is_not_repeated() {
+    let world = World::new();
+    let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
+    for metadata in [&["--metadata", hex][..], &["--metadata", "a=b", "--metadata", hex]] {
+        let args = [&["put", "in", "s3://bkt/k", "-k", &world.key], metadata].concat();
+        let done = world.run(&args).fails(2, "is no pair");
+        assert!(!done.stderr.contains(hex), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_context_for_a_raw_key_is_refused_by_its_flag() {
+    let world = World::new();
+    world.put("s3://bkt/k", &["-c", "old=1"]);
+    world.folder.write("key", [7; 32]);
+    let args =
+        ["rewrap", "s3://bkt/k", "-k", &world.key, "-c", "old=1", "--to", "raw-aes:file=key"];
+    let done = world.run(&[&args[..], &["--to-context", "a=b"]].concat()).fails(2, "--to-context");
+    assert!(done.stderr.contains("leave --to-context out"), "{}", done.stderr);
+    let args = [&args[..6], &["--to", &world.key]].concat();
+    for twice in ["a=b", "a"] {
+        let more = ["--to-context", "a=b", "--to-context", twice];
+        world.run(&[&args[..], &more].concat()).refuses(2, "--to-context: ");
+    }
+}
+
+#[test]
 fn endpoint_region_and_profile_can_be_flags() {
     let world = World::new();
     world.put("s3://bkt/k", &[]);

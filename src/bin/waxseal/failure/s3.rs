@@ -1,5 +1,7 @@
 //! What is told when something fails that is about Amazon S3.
 
+use std::path::Path;
+
 use waxseal::kms::KmsFailure;
 use waxseal::s3::{S3Error, S3Failure};
 use waxseal::{ApiMisuse, Error, KeyringError, ObjectError, PolicyError, UnwrapFailure};
@@ -26,6 +28,13 @@ impl Failure {
             Some((exit, hint)) => Self { exit, message: error.to_string(), hint: hint.into() },
             None => Self::from(error),
         }
+    }
+
+    /// An error about an object that is read from this file, or written to it.
+    pub(crate) fn s3_with(error: Error, file: &Path) -> Self {
+        let of_file = matches!(error.unshared(), Error::Io(_));
+        let failure = Self::s3(error);
+        if of_file { failure.about(file) } else { failure }
     }
 }
 

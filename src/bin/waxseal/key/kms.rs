@@ -14,7 +14,7 @@ use waxseal::{Keyring, RsaPadding, RsaPublicKey};
 
 use super::ecdh::{Read, curve_of};
 use super::{Loader, Use, pem};
-use crate::failure::Failure;
+use crate::failure::{Failure, KEY_GIVEN, looks_like_key};
 use crate::parameters::{Parameter, Parameters, quoted};
 use crate::service;
 
@@ -214,6 +214,9 @@ const ECDH_NEEDS: &str = "schema=static needs `key` (your own in AWS KMS) and `p
 fn arn_region(key: &str) -> Result<Option<String>, Failure> {
     if key.is_empty() {
         return Err(Failure::usage("the key parameter `key` is empty", "write key=ARN"));
+    }
+    if looks_like_key(key) && !key.starts_with("alias/") {
+        return Err(Failure::usage("the key parameter `key` looks like a key itself", KEY_GIVEN));
     }
     let arn = key.starts_with("arn:").then(|| key.parse::<KmsArn>()).transpose()?;
     Ok(arn.map(|arn| arn.region().to_owned()))

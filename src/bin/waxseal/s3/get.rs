@@ -75,7 +75,11 @@ fn whole_to(
     if let Some(parts) = parallelism {
         download = download.parallelism(parts.get());
     }
-    waiter.wait(download).map_err(Failure::s3)?;
+    let downloaded = waiter.wait(download);
+    downloaded.map_err(|error| match &output {
+        Output::File { path, .. } => Failure::s3_with(error, path),
+        Output::Stdout(_) => Failure::s3(error),
+    })?;
     output.commit()
 }
 

@@ -10,7 +10,7 @@ use super::address::Address;
 use super::args::{Parts, Put};
 use super::unblocked::Unblocked;
 use crate::context;
-use crate::failure::Failure;
+use crate::failure::{Failure, told};
 use crate::input::Input;
 use crate::key::Use;
 use crate::key::s3 as key;
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
     if let Some(parts) = parallelism {
         upload = upload.parallelism(parts.get());
     }
-    waiter.wait(upload).map(drop).map_err(Failure::s3)
+    waiter.wait(upload).map(drop).map_err(|error| Failure::s3_with(error, file))
 }
 
 /// The user's own metadata.
@@ -79,14 +79,14 @@ fn own_metadata(pairs: &[String]) -> Result<HashMap<String, String>, Failure> {
     for pair in pairs {
         let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Failure::usage(
-                format!("the metadata `{pair}` is no pair"),
+                format!("the metadata {} is no pair", told(pair)),
                 "write --metadata NAME=VALUE; the value may be empty",
             ));
         };
         // S3 stores names in lower case.
         if metadata.insert(name.to_ascii_lowercase(), value.to_owned()).is_some() {
             return Err(Failure::usage(
-                format!("the metadata has the name `{name}` twice"),
+                format!("the metadata has the name {} twice", told(name)),
                 "give each name once; upper and lower case are the same",
             ));
         }

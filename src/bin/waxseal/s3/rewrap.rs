@@ -18,12 +18,22 @@ use crate::wait::Waiter;
 pub(super) fn run(args: &Rewrap) -> Result<(), Failure> {
     let Rewrap { of, reading, to, to_context, recursive, service, .. } = args;
     let of = if *recursive { Address::bucket_or_more(of) } else { Address::object(of) }?;
+    let is_raw = to.starts_with("raw-");
+    if is_raw && !to_context.is_empty() {
+        return Err(Failure::usage(
+            "--to-context: only AWS KMS authenticates a context",
+            "leave --to-context out",
+        ));
+    }
     let contexts = Contexts {
         old: context::to_store(&reading.context, None)?,
         // A raw key has no context, so that none stays.
-        new: match to_context.is_empty() && !to.starts_with("raw-") {
+        new: match to_context.is_empty() && !is_raw {
             true => None,
-            false => Some(context::to_store(to_context, None)?),
+            false => {
+                let context = context::to_store(to_context, None);
+                Some(context.map_err(|failure| failure.within("--to-context"))?)
+            }
         },
     };
     let waiter = Waiter::new()?;
