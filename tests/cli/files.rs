@@ -307,9 +307,11 @@ pub(crate) fn kill(signal: &str, child: &std::process::Child) {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_signal_leaves_nothing() {
-    for signal in ["INT", "TERM", "HUP", "QUIT"] {
+    let signals = ["INT", "TERM", "HUP", "QUIT", "XCPU", "ALRM", "VTALRM", "PROF", "USR1", "USR2"];
+    for signal in signals {
         let folder = Folder::new();
-        let (mut child, pipe) = half_way(&folder, &["--default-signal=INT,TERM,HUP,QUIT"]);
+        let as_usual = format!("--default-signal={}", signals.join(","));
+        let (mut child, pipe) = half_way(&folder, &[&as_usual]);
         kill(signal, &child);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
         assert_eq!(folder.names(), [""; 0], "{signal}");
@@ -331,6 +333,33 @@ fn a_signal_that_is_ignored_stays_ignored() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(folder.names(), [""; 0]);
     drop(pipe);
+}
+
+/// Not after hours of work.
+#[test]
+fn a_name_that_no_file_can_have_is_refused_before_reading() {
+    let folder = Folder::new();
+    let long = "x".repeat(300);
+    for more in [&[][..], &["--force"]] {
+        let args = [&["decrypt", "-k", KEY, "-o", &long], more].concat();
+        folder.run_with(&args, b"no message").refuses(1, "cannot write");
+    }
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+/// Not that it is not there.
+#[cfg(unix)]
+#[test]
+fn a_file_whose_name_looks_like_a_key_fails_for_what_is_wrong_with_it() {
+    let folder = Folder::new();
+    let name = "d41d8cd98f00b204e9800998ecf8427e";
+    std::os::unix::fs::symlink(name, folder.path(name)).unwrap();
+    let done = folder.run(&["decrypt", "-k", KEY, "-i", name]).fails(1, "looks like a key itself");
+    assert!(
+        done.stderr.contains("symbolic links") && !done.stderr.contains(name),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]

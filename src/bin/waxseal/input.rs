@@ -125,10 +125,10 @@ impl Drop for Input {
 
 /// Writes a line to standard error, beside the bars of other inputs.
 pub(crate) fn tell(line: &str) {
-    BARS.suspend(|| {
-        // If nobody listens, there is nothing to be done.
-        let _ = writeln!(io::stderr(), "{line}");
-    });
+    // If nobody listens, there is nothing to be done.
+    let write = || drop(writeln!(io::stderr(), "{line}"));
+    // A terminal that went away has no bars either, and making room between them would be a panic.
+    if io::stderr().is_terminal() { BARS.suspend(write) } else { write() }
 }
 
 /// The bars of all inputs, one below the other.

@@ -47,11 +47,14 @@ impl Target {
         Ok(Self::File { path: path.to_owned(), force, mode })
     }
 
-    /// Refuses to replace a file without `force`. Whether this still holds is seen at the end.
+    /// Refuses to replace a file without `force`, and names that no file can have. Whether this still holds is seen at
+    /// the end.
     pub(crate) fn check_new(&self) -> Result<(), Failure> {
-        match self {
-            Self::File { path, force: false, .. } if path.symlink_metadata().is_ok() => {
-                Err(exists(path))
+        let Self::File { path, force, .. } = self else { return Ok(()) };
+        match path.symlink_metadata() {
+            Ok(_) if !force => Err(exists(path)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(cannot_write(path, &error))
             }
             _ => Ok(()),
         }
@@ -141,7 +144,8 @@ impl Output {
                 .map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists if path.is_symlink() => link(&path),
                     io::ErrorKind::AlreadyExists if !force => exists(&path),
-                    _ => cannot_write(&path, &error),
+                    _ if force => cannot_write(&path, &error),
+                    _ => cannot_name(&path, &error),
                 }),
         }
     }
@@ -189,8 +193,19 @@ fn commit(temporary: Unfinished, path: &Path, force: bool, mode: Mode) -> io::Re
         // It came in between.
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    temporary.persist(path, force)
+    temporary.persist(path, force)?;
+    sync_folder(folder(path));
+    Ok(())
 }
+
+/// Its name should be as durable as the file. Not every file system can do it, and the file is there anyway.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) {}
 
 /// Gives the mode of the file that is replaced, or the one that any new file there would have.
 #[cfg(unix)]
@@ -208,13 +223,51 @@ fn set_mode(file: &File, path: &Path, mode: Mode) -> io::Result<()> {
                 || fchown(file, Some(owner), Some(group)).is_ok();
             let keeps_group =
                 keeps_all || new.gid() == group || fchown(file, None, Some(group)).is_ok();
-            // What its group may do, another one may not.
-            let allowed = if keeps_group { 0o777 } else { 0o700 };
+            // What its group may do, another one may not. With a list, these bits do not tell what the group may do.
+            let has_list = acl::is_on(path) || acl::is_on_open(file);
+            let allowed = if keeps_group && !has_list { 0o777 } else { 0o700 };
             fs::Permissions::from_mode(replaced.permissions().mode() & allowed)
         }
         (Mode::Usual, None) => Unfinished::usual_permissions_in(folder(path))?,
     };
     file.set_permissions(permissions)
+}
+
+/// Access control lists, which are not copied: the file that is replaced may have one, or the folder gave the new one its.
+#[cfg(target_os = "linux")]
+mod acl {
+    use rustix::io::Errno;
+
+    use super::{File, Path};
+
+    pub(super) fn is_on(path: &Path) -> bool {
+        is_there(rustix::fs::lgetxattr(path, NAME, &mut [0_u8; 64]))
+    }
+
+    pub(super) fn is_on_open(file: &File) -> bool {
+        is_there(rustix::fs::fgetxattr(file, NAME, &mut [0_u8; 64]))
+    }
+
+    /// It may be longer.
+    fn is_there(list: Result<usize, Errno>) -> bool {
+        matches!(list, Ok(_) | Err(Errno::RANGE))
+    }
+
+    pub(super) const NAME: &str = "system.posix_acl_access";
+}
+
+/// Elsewhere they stand beside the mode, and do not change what its bits mean.
+#[cfg(all(unix, not(target_os = "linux")))]
+mod acl {
+    use super::{File, Path};
+
+    pub(super) fn is_on(_: &Path) -> bool {
+        false
+    }
+
+    pub(super) fn is_on_open(_: &File) -> bool {
+        false
+    }
 }
 
 #[cfg(not(unix))]
@@ -248,6 +301,20 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     match text.split_once(" at path \"") {
         Some((text, _)) => Failure::io(&what, &io::Error::new(error.kind(), text)),
         None => Failure::io(&what, error),
+    }
+}
+
+/// It was written, but did not get its name without `force`.
+fn cannot_name(path: &Path, error: &io::Error) -> Failure {
+    let failure = cannot_write(path, error);
+    match error.kind() {
+        // What file systems say that cannot rename without replacing, nor make hard links.
+        io::ErrorKind::InvalidInput
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::Unsupported => failure.hinting(
+            "some file systems cannot make sure that no file is replaced: give --force, or write somewhere else",
+        ),
+        _ => failure,
     }
 }
 
@@ -342,6 +409,57 @@ mod tests {
             assert!(path.is_symlink());
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         }
+    }
+
+    /// The group of the first file may not read it: the bits of its mode are the mask of the list.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_there_is_an_access_control_list_only_the_owner_reads_what_replaces_a_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        let nobody = u32::MAX;
+        // The owner, a user, the group, the mask, and all others.
+        for (tag, may, id) in [
+            (0x01_u16, 6_u16, nobody),
+            (0x02, 6, 1234),
+            (0x04, 0, nobody),
+            (0x10, 6, nobody),
+            (0x20, 0, nobody),
+        ] {
+            list.extend(
+                tag.to_le_bytes().into_iter().chain(may.to_le_bytes()).chain(id.to_le_bytes()),
+            );
+        }
+        for (with_list, mode) in [(false, 0o660), (true, 0o600)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            fs::write(&path, b"old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+            if with_list {
+                let flags = rustix::fs::XattrFlags::empty();
+                if let Err(error) = rustix::fs::setxattr(&path, acl::NAME, &list, flags) {
+                    println!("not checked: there are no access control lists here: {error}");
+                    return;
+                }
+                assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+            }
+            let mut output = Target::file(&path, true, Mode::Usual).unwrap().create().unwrap();
+            output.write_all(b"new").unwrap();
+            output.commit().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn what_a_file_system_cannot_do_without_force_is_told() {
+        for kind in [io::ErrorKind::InvalidInput, io::ErrorKind::PermissionDenied] {
+            let failure = cannot_name(Path::new("out"), &kind.into());
+            assert!(format!("{failure:?}").contains("--force"), "{failure:?}");
+        }
+        let failure = cannot_name(Path::new("out"), &io::ErrorKind::StorageFull.into());
+        assert!(!format!("{failure:?}").contains("--force"), "{failure:?}");
     }
 
     #[cfg(unix)]

@@ -115,15 +115,21 @@ pub(crate) fn outlive_file_limit() {}
 fn catch_signals() {
     use std::sync::mpsc::sync_channel;
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::consts::{
+        SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    };
     use signal_hook::iterator::Signals;
 
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let ignored = ignored_signals();
-        let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
-            .into_iter()
-            .filter(|signal| ignored & signal_bit(*signal) == 0);
+        // All that end a process but for a fault of its own.
+        let caught = [
+            SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM,
+            SIGXCPU,
+        ]
+        .into_iter()
+        .filter(|signal| ignored & signal_bit(*signal) == 0);
         // Caught once there is a thread for them: else they would end nothing any more.
         let (hand, handed) = sync_channel::<Signals>(1);
         let waiting = std::thread::Builder::new().spawn(move || {
