@@ -278,6 +278,24 @@ async fn what_is_too_old_is_dropped_when_the_cache_is_used_next() {
     assert_eq!(cache.stats().expirations, 3);
 }
 
+/// However many are younger, and were used longer ago.
+#[tokio::test]
+async fn what_is_too_old_does_not_hide_among_others() {
+    let clock = ManualClock::default();
+    let cache = MaterialsCache::with_clock(100, clock.clone()).unwrap();
+    let service = Service::open();
+    let old = manager(&service, &cache);
+    for value in 0..20 {
+        waxseal::encrypt(b"x", &old).context([("k", value.to_string())]).await.unwrap();
+    }
+    let young = CachingManager::new(service.clone(), &cache, AGE / 2).unwrap();
+    encrypt(&young, b"x").await;
+    assert_eq!(cache.len(), 21);
+    clock.advance(AGE / 2);
+    encrypt(&old, b"x").await;
+    assert_eq!((cache.len(), cache.stats().expirations), (21, 1));
+}
+
 #[tokio::test]
 async fn the_stricter_of_two_ages_counts() {
     let clock = ManualClock::default();

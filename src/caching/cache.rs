@@ -1,6 +1,6 @@
 //! What is remembered, for how long, and who is asked meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,14 +140,14 @@ impl MaterialsCache {
 
     /// Drops all entries that are too old.
     pub fn remove_expired(&self) {
-        self.lock().remove_expired(self.shared.clock.now(), usize::MAX);
+        self.lock().remove_expired(self.shared.clock.now());
     }
 
     pub(super) fn look_up<T: Cacheable>(&self, query: &Query<'_, T>, is_first: bool) -> Found<T> {
         let mut state = self.lock();
         // Asked under the lock: nobody may use an entry after waiting for its turn until it is too old.
         let now = self.shared.clock.now();
-        state.remove_expired(now, PRUNING_TAIL);
+        state.remove_expired(now);
         let State { shelves, tick, flights, stats } = &mut *state;
         let shelf = T::shelf(shelves);
         let Query { id, len, limits, refresh_after, call } = query;
@@ -210,9 +210,7 @@ impl MaterialsCache {
             materials: PhantomData,
         };
         let flight = take_off(landing, call);
-        if let Some(weak) = flight.downgrade() {
-            shelf.flights.insert(id.clone(), (*flights, weak));
-        }
+        shelf.flights.insert(id.clone(), (*flights, flight.downgrade()));
         flight
     }
 
@@ -383,18 +381,22 @@ pub(super) struct Shelf<T> {
     slots: HashMap<Identifier, Slot<T>>,
     /// Least recently used first.
     order: BTreeMap<u64, Identifier>,
+    /// First those that will be too old first.
+    by_age: BTreeSet<(Duration, Identifier)>,
     flights: HashMap<Identifier, (u64, WeakFlight<T>)>,
 }
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), order: BTreeMap::new(), flights: HashMap::new() }
+        let (slots, flights) = (HashMap::new(), HashMap::new());
+        Self { slots, order: BTreeMap::new(), by_age: BTreeSet::new(), flights }
     }
 }
 
 impl<T> Shelf<T> {
     fn insert(&mut self, id: &Identifier, entry: Arc<Entry<T>>, tick: u64) {
         self.remove(id);
+        self.by_age.insert((entry.expires, id.clone()));
         self.slots.insert(id.clone(), Slot { entry, last_used: tick, is_refreshed: false });
         self.order.insert(tick, id.clone());
     }
@@ -410,16 +412,20 @@ impl<T> Shelf<T> {
     fn remove(&mut self, id: &Identifier) {
         if let Some(slot) = self.slots.remove(id) {
             self.order.remove(&slot.last_used);
+            self.by_age.remove(&(slot.entry.expires, id.clone()));
         }
     }
 
-    /// Drops those that are too old among so many of the least recently used; gives their number.
-    fn remove_expired(&mut self, now: Duration, among: usize) -> u64 {
-        let expired =
-            |id: &&Identifier| self.slots.get(id).is_some_and(|slot| now >= slot.entry.expires);
-        let expired: Vec<_> = self.order.values().take(among).filter(expired).cloned().collect();
-        expired.iter().for_each(|id| self.remove(id));
-        u64::try_from(expired.len()).unwrap_or(u64::MAX)
+    /// Drops those that are too old; gives their number.
+    fn remove_expired(&mut self, now: Duration) -> u64 {
+        let mut count: u64 = 0;
+        while self.by_age.first().is_some_and(|(expires, _)| now >= *expires)
+            && let Some((_, id)) = self.by_age.pop_first()
+        {
+            self.remove(&id);
+            count = count.saturating_add(1);
+        }
+        count
     }
 
     /// Whether it was still known.
@@ -437,7 +443,7 @@ impl<T> Shelf<T> {
 
     fn remove_oldest(&mut self) {
         if let Some((_, id)) = self.order.pop_first() {
-            self.slots.remove(&id);
+            self.remove(&id);
         }
     }
 }
@@ -462,15 +468,10 @@ impl Shelves {
 }
 
 impl State {
-    fn remove_expired(&mut self, now: Duration, among: usize) {
+    fn remove_expired(&mut self, now: Duration) {
         let Self { shelves: Shelves { encryption, decryption }, stats, .. } = self;
-        let encryption = encryption.remove_expired(now, among);
-        let decryption = decryption.remove_expired(now, among);
+        let encryption = encryption.remove_expired(now);
+        let decryption = decryption.remove_expired(now);
         stats.expirations = stats.expirations.saturating_add(encryption).saturating_add(decryption);
     }
 }
-
-/// How many of the least recently used entries are looked at each time.
-///
-/// Spec: local-cryptographic-materials-cache, "Entry Pruning Tail Size".
-const PRUNING_TAIL: usize = 4;

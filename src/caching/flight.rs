@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{Shared, WeakShared};
 
 use crate::caching::cache::{Cacheable, Entry, MaterialsCache};
 use crate::caching::identifier::Identifier;
+use crate::caching::shared::{Shared, WeakShared};
 use crate::error::Error;
 use crate::materials::BoxFuture;
 
 /// The request itself. Nothing of it runs before it is polled.
 pub(super) type Call<T> = BoxFuture<'static, Result<T, Error>>;
-pub(super) type Flight<T> = Shared<BoxFuture<'static, Outcome<T>>>;
-pub(super) type WeakFlight<T> = WeakShared<BoxFuture<'static, Outcome<T>>>;
+pub(super) type Flight<T> = Shared<Outcome<T>>;
+pub(super) type WeakFlight<T> = WeakShared<Outcome<T>>;
 
 /// What all who waited get.
 pub(super) enum Outcome<T> {
@@ -52,8 +52,7 @@ pub(super) fn take_off<T: Cacheable>(landing: Landing<T>, call: Call<T>) -> Flig
     let flight = AssertUnwindSafe(flight).catch_unwind().map(|outcome| {
         outcome.unwrap_or_else(|panic| Outcome::Panicked(Arc::new(Mutex::new(Some(panic)))))
     });
-    let flight: BoxFuture<'static, Outcome<T>> = Box::pin(flight);
-    flight.shared()
+    Shared::new(Box::pin(flight))
 }
 
 /// Where a flight ends, one way or another: no later caller joins it.

@@ -16,7 +16,7 @@ use crate::policy::Policy;
 /// field has its length in front, as a partition id may hold any character.
 ///
 /// Spec: caching-cmm, "Appendix A: Cache Entry Identifier Formulas".
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Identifier(Arc<[u8]>);
 
 impl Identifier {

@@ -3,6 +3,7 @@
 mod cache;
 mod flight;
 mod identifier;
+mod shared;
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -98,6 +99,8 @@ impl CachingManager {
     }
 
     /// How many messages one data key encrypts, 1 to 2^32. Default: 2^32.
+    ///
+    /// With a limit far below the number of messages that are encrypted at once, they wait for data keys one after another.
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] for another number.
