@@ -350,7 +350,10 @@ impl RsaPrivateKey {
     }
 
     pub(crate) fn public_key(&self) -> Result<RsaPublicKey, CryptoError> {
-        Ok(RsaPublicKey(self.0.public_key()))
+        // Their public key is the private one under another name: it would stay in memory.
+        let public = self.0.public_key();
+        let der: PublicKeyX509Der<'_> = public.as_der()?;
+        Ok(RsaPublicKey(PublicEncryptingKey::from_der(der.as_ref())?))
     }
 
     pub(crate) fn decrypt(
