@@ -25,6 +25,12 @@ pub trait Clock: Debug + Send + Sync {
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to set")]
 pub struct SystemClock;
 
+impl SystemClock {
+    /// Whether this system has one.
+    #[cfg(feature = "tracing")]
+    pub(crate) const IS_THERE: bool = !cfg!(all(target_arch = "wasm32", target_os = "unknown"));
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
         #[expect(clippy::disallowed_methods, reason = "this is the place for it")]

@@ -35,8 +35,9 @@ use crate::error::{KeyringError, KmsError, KmsFailure};
 /// When an operation began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timer {
+    /// Where there is a clock.
     #[cfg(feature = "tracing")]
-    started: std::time::Duration,
+    started: Option<std::time::Duration>,
 }
 
 /// An operation begins.
@@ -113,8 +114,9 @@ impl Event<'_> {
         use crate::error::Excerpt;
         let Self { timer, operation, provider, key, outcome, attempt, purpose } = self;
         let (provider, key) = (Excerpt(provider), Excerpt(key));
-        let duration_us = timer.map(|Timer { started }| {
-            u64::try_from(now().saturating_sub(started).as_micros()).unwrap_or(u64::MAX)
+        let started = timer.and_then(|Timer { started }| started);
+        let duration_us = started.zip(now()).map(|(started, now)| {
+            u64::try_from(now.saturating_sub(started).as_micros()).unwrap_or(u64::MAX)
         });
         match outcome {
             None => tracing::debug!(
@@ -201,9 +203,9 @@ fn outcome<T, E: Failure>(result: &Result<T, E>) -> Option<&'static str> {
 }
 
 #[cfg(feature = "tracing")]
-fn now() -> std::time::Duration {
+fn now() -> Option<std::time::Duration> {
     use crate::clock::{Clock, SystemClock};
-    SystemClock.now()
+    SystemClock::IS_THERE.then(|| SystemClock.now())
 }
 
 #[cfg(feature = "tracing")]
