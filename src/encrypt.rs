@@ -196,8 +196,8 @@ impl Encryptor {
     /// If it did not take all, it needs room: call again with the rest and more output.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] after the message is finished, or for more plaintext than the bound or the
-    /// format allows. After an error no call succeeds.
+    /// [`Error::ApiMisuse`] after the message is finished, which it then stays, or for more plaintext than the bound or the
+    /// format allows. After any other error no call succeeds.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Error> {
         match self.state {
             State::Open => {}
@@ -369,6 +369,11 @@ impl Encryptor {
         self.state == State::Open && self.plaintext.is_empty()
     }
 
+    /// Whether frames were sealed that the output had no room for.
+    pub(crate) fn holds_frames(&self) -> bool {
+        self.sequence_number > 1 && !self.ready.is_empty()
+    }
+
     /// On how many threads frames are sealed.
     pub(crate) fn thread_count(&self) -> NonZeroUsize {
         self.threads
@@ -408,7 +413,7 @@ impl Encryptor {
         }
         Ok(SealFrames {
             header: self.ready.into_bytes(),
-            sealer: self.sealer,
+            sealer: self.sealer.with_bound(self.bound),
             footer: FooterSigner(self.transcript),
         })
     }

@@ -38,11 +38,17 @@ pub struct FrameSealer {
     key: GcmKey,
     aads: FrameAads,
     frame_len: u32,
+    /// The most bytes of plaintext that the message may have.
+    bound: u64,
 }
 
 impl FrameSealer {
     pub(crate) fn new(key: GcmKey, message_id: &[u8], frame_len: u32) -> Self {
-        Self { key, aads: FrameAads::new(message_id), frame_len }
+        Self { key, aads: FrameAads::new(message_id), frame_len, bound: u64::MAX }
+    }
+
+    pub(crate) fn with_bound(self, bound: u64) -> Self {
+        Self { bound, ..self }
     }
 
     /// Bytes of content in a regular frame.
@@ -60,7 +66,8 @@ impl FrameSealer {
     /// Sequence numbers start at 1. A regular frame has exactly the frame length, the final one at most.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] for a number or length out of range, [`Error::Backend`] if the backend fails.
+    /// [`Error::ApiMisuse`] for a number or length out of range, or a frame that ends behind the bound that was set for the
+    /// plaintext; [`Error::Backend`] if the backend fails.
     pub fn seal(
         &self,
         sequence_number: u32,
@@ -79,6 +86,11 @@ impl FrameSealer {
         // A regular frame with the last number would begin as a final one does.
         if sequence_number == 0 || (kind == FrameKind::Regular && sequence_number == u32::MAX) {
             return Err(ApiMisuse::TooManyFrames { frame_len: self.frame_len }.into());
+        }
+        let before =
+            u64::from(sequence_number.saturating_sub(1)).saturating_mul(self.frame_len.into());
+        if before.saturating_add(content_len.into()) > self.bound {
+            return Err(ApiMisuse::PlaintextBound { bound: self.bound }.into());
         }
         let iv = frame_iv(sequence_number);
         let aad = self.aads.of(kind).numbered(sequence_number, content_len.into());
@@ -151,7 +163,11 @@ impl FrameOpener {
         let prefix = FramePrefix::read(frame, sequence_number, self.frame_len, 0)?
             .map_err(|_| truncated())?;
         if prefix.kind != kind {
-            let reason = Malformed::Sequence { expected: sequence_number, found: u32::MAX };
+            let expected = match kind {
+                FrameKind::Regular => "regular",
+                FrameKind::Final => "final",
+            };
+            let reason = Malformed::FrameKind { sequence_number, expected };
             return Err(InvalidMessage::new(reason, 0).into());
         }
         if frame.len() > prefix.frame_len() {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use waxseal::{
-    AesKey, AlgorithmSuite, Error, FooterVerifier, FrameKind, FrameLayout, FrameOpener,
+    AesKey, AlgorithmSuite, ApiMisuse, Error, FooterVerifier, FrameKind, FrameLayout, FrameOpener,
     InvalidMessage, Locked, Malformed, OpenFrames, Policy, RawAesKeyring, Stage,
 };
 
@@ -109,6 +109,32 @@ fn what_is_not_signed_has_no_footer() {
     assert_eq!(reason(without.finish(b"!")), (Malformed::TrailingBytes, 0));
 }
 
+/// As with a stream, and whatever the order of frames.
+#[test]
+fn no_frame_ends_behind_the_bound_of_the_plaintext() {
+    for (bound, regular, last) in [(0, 0, 0), (15, 0, 15), (16, 1, 0), (40, 2, 8), (48, 3, 0)] {
+        let keyring = RawAesKeyring::new("tests", "key", AesKey::from([5; 32])).unwrap();
+        let start = waxseal::encryptor(&keyring).suite(UNSIGNED).frame_len(16).unwrap();
+        let parts = start.plaintext_bound(bound).now().unwrap().into_frames().unwrap();
+        let seal = |number, kind, len: usize| {
+            let mut out = vec![0; parts.sealer.sealed_len(kind, len)];
+            parts.sealer.seal(number, kind, &vec![7; len], &mut out)
+        };
+        for number in (1..6).rev() {
+            let result = seal(number, FrameKind::Regular, 16);
+            assert_eq!(result.is_ok(), number <= regular, "{number} of {bound} bytes: {result:?}");
+            if let Err(error) = result {
+                assert!(
+                    matches!(error, Error::ApiMisuse(ApiMisuse::PlaintextBound { bound: told }) if told == bound),
+                    "{error:?}"
+                );
+            }
+        }
+        seal(regular + 1, FrameKind::Final, last).unwrap();
+        assert!(seal(regular + 1, FrameKind::Final, last + 1).is_err(), "{bound}");
+    }
+}
+
 #[test]
 fn a_frame_is_whole_of_its_kind_and_its_number() {
     let sample = Sample::new(UNSIGNED);
@@ -125,9 +151,9 @@ fn a_frame_is_whole_of_its_kind_and_its_number() {
         is(open(2, FrameKind::Regular, first)),
         (Malformed::Sequence { expected: 2, found: 1 }, 0)
     );
-    let (kind, offset) = is(open(1, FrameKind::Final, first));
-    assert!(matches!(kind, Malformed::Sequence { expected: 1, .. }), "{kind:?}");
-    assert_eq!(offset, 0);
+    let is_no = |sequence_number, expected| (Malformed::FrameKind { sequence_number, expected }, 0);
+    assert_eq!(is(open(1, FrameKind::Final, first)), is_no(1, "final"));
+    assert_eq!(is(open(3, FrameKind::Regular, &sample.body()[96..])), is_no(3, "regular"));
     let longer = [first, b"!"].concat();
     assert_eq!(is(open(1, FrameKind::Regular, &longer)), (Malformed::TrailingBytes, 48));
     for len in 0..first.len() {

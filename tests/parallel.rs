@@ -196,6 +196,40 @@ mod with_tokio {
         });
     }
 
+    /// Also where what the source had just filled the room that it was given.
+    #[test]
+    fn what_is_there_comes_out_before_a_source_that_has_no_more() {
+        const FRAME: usize = 4064;
+        let case = Case { frame_len: 4064, threads: 2, ..UNSIGNED };
+        let plaintext = plaintext(70 * FRAME);
+        let message = encrypt_at_once(case, &plaintext);
+        let header_len =
+            usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            for frames in [1, 15, 16, 17, 32, 48, 64] {
+                let (mut near, far) = tokio::io::duplex(1 << 20);
+                near.write_all(&message[..header_len + frames * 4096]).await.unwrap();
+                let locked = waxseal::tokio::DecryptReader::open(far).await.unwrap();
+                let mut reader = locked.unlock(&keyring()).threads(threads(2)).await.unwrap();
+                let mut found = vec![0; frames * FRAME];
+                let read = reader.read_exact(&mut found);
+                let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
+                read.unwrap_or_else(|_| panic!("it waits, with {frames} frames there")).unwrap();
+                assert!(found == plaintext[..frames * FRAME]);
+
+                let (mut near, far) = tokio::io::duplex(1 << 20);
+                near.write_all(&plaintext[..frames * FRAME + 1]).await.unwrap();
+                let mut reader = waxseal::tokio::EncryptReader::new(case.encryptor(), far);
+                let header_len = usize::try_from(reader.header().len()).unwrap();
+                let mut sealed = vec![0; header_len + frames * 4096];
+                let read = reader.read_exact(&mut sealed);
+                let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
+                read.unwrap_or_else(|_| panic!("it waits, with {frames} frames there")).unwrap();
+            }
+        });
+    }
+
     /// A write that nobody waits for any more is finished by the next one.
     #[test]
     fn cancelled_writes_lose_and_repeat_nothing() {
@@ -357,6 +391,57 @@ fn a_flushed_writer_holds_back_no_more_than_a_frame() {
     assert_eq!(writer.get_ref().len(), header_len + 10 * (4096 + 32));
     let message = writer.finish().unwrap();
     assert!(decrypt_by_reader(&message, 2).1.is_ok());
+}
+
+/// Also where what the source had just filled the room that it was given.
+#[test]
+fn what_is_there_comes_out_before_a_source_that_would_block() {
+    /// Has so much now, and nothing more for a while.
+    struct Burst<'a>(&'a [u8]);
+
+    impl Read for Burst<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            match self.0.read(out) {
+                Ok(0) => Err(std::io::ErrorKind::WouldBlock.into()),
+                result => result,
+            }
+        }
+    }
+
+    fn until_it_blocks(mut reader: impl Read) -> Vec<u8> {
+        let mut all = Vec::new();
+        let error = reader.read_to_end(&mut all).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        all
+    }
+
+    // Sealed, a frame has 4,096 bytes, of which sixteen are a block.
+    const FRAME: usize = 4064;
+    for threads in [1, 2] {
+        let case = Case { frame_len: 4064, threads, ..UNSIGNED };
+        let plaintext = plaintext(70 * FRAME);
+        let message = encrypt_at_once(case, &plaintext);
+        let header_len =
+            usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();
+        for frames in [1, 2, 15, 16, 17, 31, 32, 33, 48, 64] {
+            let reader =
+                EncryptReader::new(case.encryptor(), Burst(&plaintext[..frames * FRAME + 1]));
+            let header_len_here = usize::try_from(reader.header().len()).unwrap();
+            let sealed = until_it_blocks(reader);
+            assert_eq!(sealed.len(), header_len_here + frames * 4096, "{threads} threads");
+
+            let keyring = keyring();
+            let source = Burst(&message[..header_len + frames * 4096]);
+            let unlock = DecryptReader::open(source).unwrap().unlock(&keyring);
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let found = until_it_blocks(unlock.threads(threads).now().unwrap());
+            assert!(
+                found == plaintext[..frames * FRAME],
+                "{} of {frames} frames",
+                found.len() / FRAME
+            );
+        }
+    }
 }
 
 /// What a source has is passed on before it is asked for more.

@@ -322,6 +322,47 @@ fn a_flush_in_the_middle_of_a_frame_changes_nothing() {
     }
 }
 
+/// Also where a writer took less than it was given, and sealed more than it had room for.
+#[test]
+fn what_is_flushed_ends_with_a_frame() {
+    const FRAME: usize = 4096;
+    for len in [10, FRAME, 65_536, 65_537, 100_000, 200_000] {
+        let mut writer = EncryptWriter::new(start(UNSIGNED, 4096), Vec::new());
+        let taken = writer.write(&pattern(len)).unwrap();
+        writer.flush().unwrap();
+        let header_len = usize::try_from(writer.header().len()).unwrap();
+        let sealed_len = writer.get_ref().len();
+        if sealed_len == 0 {
+            assert!(taken <= FRAME, "nothing of {taken} bytes came out");
+            continue;
+        }
+        let frames_len = sealed_len.checked_sub(header_len).unwrap();
+        assert_eq!(frames_len % (FRAME + 32), 0, "{taken} of {len} bytes");
+        assert!(frames_len / (FRAME + 32) >= (taken - 1) / FRAME, "{taken} of {len} bytes");
+        let sealed = writer.finish().unwrap();
+        assert_eq!(open(&sealed).unwrap(), pattern(len)[..taken]);
+    }
+}
+
+/// Bytes that nobody gave would be encrypted.
+#[test]
+fn a_source_that_tells_of_more_than_it_gave_is_not_believed() {
+    struct Boaster;
+
+    impl Read for Boaster {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            out[..10].fill(7);
+            Ok(out.len() + 1)
+        }
+    }
+
+    let mut reader = EncryptReader::new(start(SIGNED, 64), Boaster);
+    let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("more bytes than it had room for"), "{error}");
+    let error = DecryptReader::open(Boaster).err().unwrap();
+    assert!(matches!(error, Error::Io(_)), "{error}");
+}
+
 #[test]
 fn empty_calls_do_no_harm() {
     let mut writer = EncryptWriter::new(start(SIGNED, 64), Vec::new());
@@ -779,6 +820,17 @@ mod with_tokio {
                 assert!(pattern(20).starts_with(&released) && released.len() % 8 == 0, "{len}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_flushed_ends_with_a_frame() {
+        let mut writer = waxseal::tokio::EncryptWriter::new(start(UNSIGNED, 4096), Vec::new());
+        let taken = writer.write(&pattern(100_000)).await.unwrap();
+        writer.flush().await.unwrap();
+        let header_len = usize::try_from(writer.header().len()).unwrap();
+        let frames_len = writer.into_inner().len().checked_sub(header_len).unwrap();
+        assert_eq!(frames_len % 4128, 0, "{taken} bytes");
+        assert!(frames_len / 4128 >= (taken - 1) / 4096, "{taken} bytes");
     }
 
     #[tokio::test]

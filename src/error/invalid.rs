@@ -75,6 +75,14 @@ pub enum Malformed {
     /// There is no encrypted data key.
     #[error("there is no encrypted data key")]
     NoEncryptedDataKeys,
+    /// A frame is not of the kind that was asked for.
+    #[error("frame {sequence_number} is not a {expected} frame")]
+    FrameKind {
+        /// Its number.
+        sequence_number: u32,
+        /// "regular" or "final".
+        expected: &'static str,
+    },
     /// A message of this length ends in a final frame that begins at a certain place, and there is none.
     #[error(
         "there is no final frame where one of {message_len} bytes has it: it was cut, extended or changed"

@@ -47,7 +47,7 @@ pub use s3::{S3Error, S3Failure};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A wrong order of calls or a wrong parameter; never caused by the bytes of a message.
+    /// A wrong order of calls or a wrong parameter.
     #[error(transparent)]
     ApiMisuse(#[from] ApiMisuse),
     /// The backend or the operating system could not do what it always can (no randomness, say).
@@ -156,7 +156,8 @@ impl From<Error> for io::Error {
     }
 }
 
-/// A wrong order of calls or a wrong parameter; never caused by the bytes of a message.
+/// A wrong order of calls or a wrong parameter. Not a fault of a message, though what is right may depend on it: a buffer
+/// for its plaintext is too short, or it has no frames to take out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiMisuse {

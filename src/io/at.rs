@@ -148,8 +148,8 @@ read_at_behind!(&R, Arc<R>, Box<R>);
 /// Reads a plaintext at any place, by any number of threads at once.
 ///
 /// Everything that it gives is authentic: it is at that place of that plaintext, and the final frame, which is opened
-/// before anything else, proves where that ends. If the message is changed or cut meanwhile, reads that touch such a
-/// place fail. Messages that are signed are refused, since only all of a message tells who signed it, and so are those
+/// before anything else, proves where that ends. If the message is changed or cut meanwhile, reads of such a
+/// place fail, or give what was there before where that is still known. Messages that are signed are refused, since only all of a message tells who signed it, and so are those
 /// without frames.
 ///
 /// A read opens the frames that it touches, whole; what it needed only a part of is kept in a cache, and the final

@@ -1,6 +1,7 @@
 //! Bytes on their way between a source or sink and the engine.
 
 use std::fmt;
+use std::io;
 
 use crate::secret::wipe;
 
@@ -76,10 +77,18 @@ impl Block {
     }
 
     /// The source put `len` bytes into [`room`](Self::room); none means that it ended.
-    pub(super) fn received(&mut self, len: usize) {
-        self.paused = len < self.bytes.len().saturating_sub(self.end);
+    ///
+    /// # Errors
+    /// If there is no room for so many: what is there now would count as from the source.
+    pub(super) fn received(&mut self, len: usize) -> io::Result<()> {
+        let room = self.bytes.len().saturating_sub(self.end);
+        if len > room {
+            return Err(io::Error::other("the source told of more bytes than it had room for"));
+        }
+        self.paused = len < room;
         self.put(len);
         self.ended = len == 0;
+        Ok(())
     }
 
     /// Takes as much as there is room for.

@@ -51,7 +51,8 @@ impl<T: Work + Send + 'static> Engine<T> {
             return Err(ApiMisuse::Poisoned.into());
         };
         match Handle::try_current() {
-            Ok(runtime) if engine.is_long() => {
+            // There, no thread can be had.
+            Ok(runtime) if engine.is_long() && !cfg!(target_family = "wasm") => {
                 *self = Self::Away(runtime.spawn_blocking(move || {
                     let result = engine.work();
                     (engine, result)

@@ -98,6 +98,18 @@ impl DecryptPull {
         Ok(Pull::End)
     }
 
+    /// The source has no more for now; whether something can be done without it.
+    fn pause(&mut self) -> bool {
+        match self {
+            // It holds only what is not a frame yet.
+            Self::Direct { .. } => false,
+            Self::Ahead(ahead) => {
+                ahead.message.paused = true;
+                !ahead.needs_input()
+            }
+        }
+    }
+
     /// Where more of the message goes, sized for its frames.
     fn input(&mut self) -> &mut Block {
         match self {
@@ -209,6 +221,18 @@ impl EncryptPull {
         Ok(Pull::End)
     }
 
+    /// The source has no more for now; whether something can be done without it.
+    fn pause(&mut self) -> bool {
+        match &mut self.0 {
+            // It holds only what is not a frame yet.
+            Sealing::Direct { .. } => false,
+            Sealing::Ahead(ahead) => {
+                ahead.plaintext.paused = true;
+                !ahead.needs_input()
+            }
+        }
+    }
+
     /// Where more plaintext goes.
     fn input(&mut self) -> &mut Block {
         match &mut self.0 {
@@ -286,10 +310,10 @@ impl EncryptPush {
         }
     }
 
-    /// Whether plaintext waits that can be sealed before more of it comes.
+    /// Whether there are frames that can be passed on before more plaintext comes.
     fn has_whole_frames(&self) -> bool {
         match &self.engine {
-            Sealing::Direct { .. } => false,
+            Sealing::Direct { encryptor, .. } => encryptor.holds_frames(),
             Sealing::Ahead(ahead) => ahead.has_whole_frames(),
         }
     }
@@ -331,7 +355,11 @@ impl Work for EncryptPush {
                 sealed.put(written);
                 Ok(())
             }
-            Sealing::Direct { .. } => Ok(()),
+            Sealing::Direct { encryptor, block: sealed } => {
+                let written = encryptor.update(&[], sealed.room())?.written;
+                sealed.put(written);
+                Ok(())
+            }
             Sealing::Ahead(ahead) => ahead.work(),
         }
     }

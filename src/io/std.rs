@@ -108,7 +108,7 @@ impl<W: Write> Write for EncryptWriter<W> {
     /// Passes on whole frames only: a shorter one can only be the last.
     fn flush(&mut self) -> io::Result<()> {
         self.drain()?;
-        if self.push.has_whole_frames() {
+        while self.push.has_whole_frames() {
             self.push.work()?;
             self.drain()?;
         }
@@ -161,8 +161,15 @@ impl<R: Read> Read for EncryptReader<R> {
                 Pull::NeedsWork => self.pull.work()?,
                 Pull::NeedsInput => {
                     let input = self.pull.input();
-                    let len = self.inner.read(input.room())?;
-                    input.received(len);
+                    match self.inner.read(input.room()) {
+                        Ok(len) => input.received(len)?,
+                        Err(error) => {
+                            let is_passing = error.kind() == io::ErrorKind::WouldBlock;
+                            if !is_passing || !self.pull.pause() {
+                                return Err(error);
+                            }
+                        }
+                    }
                 }
             }
         }
@@ -208,12 +215,13 @@ impl<R: Read> DecryptReader<R> {
     /// # Errors
     /// As [`open`](Self::open); [`Error::Policy`] if the header is not allowed.
     pub fn open_with(mut inner: R, policy: Policy) -> Result<LockedReader<R>, Error> {
+        let failed = |error| Error::io("reading the message", error);
         let mut pull = HeaderPull::new(policy);
         while pull.needs_input()? {
             match inner.read(pull.input.room()) {
-                Ok(len) => pull.input.received(len),
+                Ok(len) => pull.input.received(len).map_err(failed)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("reading the message", error)),
+                Err(error) => return Err(failed(error)),
             }
         }
         let (locked, input) = pull.finish()?;
@@ -240,8 +248,15 @@ impl<R: Read> Read for DecryptReader<R> {
                 Pull::NeedsWork => self.pull.work()?,
                 Pull::NeedsInput => {
                     let input = self.pull.input();
-                    let len = self.inner.read(input.room())?;
-                    input.received(len);
+                    match self.inner.read(input.room()) {
+                        Ok(len) => input.received(len)?,
+                        Err(error) => {
+                            let is_passing = error.kind() == io::ErrorKind::WouldBlock;
+                            if !is_passing || !self.pull.pause() {
+                                return Err(error);
+                            }
+                        }
+                    }
                 }
             }
         }

@@ -176,8 +176,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for EncryptReader<R> {
                 Pull::NeedsWork => pull.work()?,
                 Pull::NeedsInput => {
                     let input = here.input();
-                    let len = ready!(poll_fill(inner, cx, input.room()))?;
-                    input.received(len);
+                    match poll_fill(inner, cx, input.room())? {
+                        Poll::Ready(len) => input.received(len)?,
+                        Poll::Pending if here.pause() => {}
+                        Poll::Pending => return Poll::Pending,
+                    }
                 }
             }
         }
@@ -213,6 +216,8 @@ pub struct DecryptReader<R> {
 impl<R: AsyncRead + Unpin> DecryptReader<R> {
     /// Reads the header, under the default policy.
     ///
+    /// If it is cancelled, what was read from `inner` is gone. A [`HeaderReader`](crate::HeaderReader) keeps it.
+    ///
     /// # Errors
     /// [`Error::Io`] if `inner` fails; [`Error::InvalidMessage`] if there is no whole header.
     pub async fn open(inner: R) -> Result<LockedReader<R>, Error> {
@@ -226,10 +231,10 @@ impl<R: AsyncRead + Unpin> DecryptReader<R> {
     pub async fn open_with(mut inner: R, policy: Policy) -> Result<LockedReader<R>, Error> {
         let mut pull = HeaderPull::new(policy);
         while pull.needs_input()? {
-            let len = poll_fn(|cx| poll_fill(&mut inner, cx, pull.input.room()))
+            poll_fn(|cx| poll_fill(&mut inner, cx, pull.input.room()))
                 .await
+                .and_then(|len| pull.input.received(len))
                 .map_err(|error| Error::io("reading the message", error))?;
-            pull.input.received(len);
         }
         let (locked, input) = pull.finish()?;
         Ok(LockedReader { locked, source: Source::new(inner, input) })
@@ -264,8 +269,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for DecryptReader<R> {
                 Pull::NeedsWork => pull.work()?,
                 Pull::NeedsInput => {
                     let input = here.input();
-                    let len = ready!(poll_fill(inner, cx, input.room()))?;
-                    input.received(len);
+                    match poll_fill(inner, cx, input.room())? {
+                        Poll::Ready(len) => input.received(len)?,
+                        Poll::Pending if here.pause() => {}
+                        Poll::Pending => return Poll::Pending,
+                    }
                 }
             }
         }

@@ -113,8 +113,8 @@ pub struct EncryptionRequest {
     pub max_plaintext_len: Option<u64>,
 }
 
-/// What decryption asks of a materials manager. All of it comes from a header that is not yet
-/// authenticated.
+/// What decryption asks of a materials manager. But for what the caller gives (`reproduced_context`, `policy`), it comes
+/// from a header that is not yet authenticated.
 ///
 /// Spec: cmm-interface, "Decrypt Materials Request".
 #[derive(Debug, Clone)]

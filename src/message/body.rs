@@ -119,7 +119,8 @@ impl FramePrefix {
 /// there is no whole final frame. Where frames follow each other need not be read for the first
 /// `skipped` ones, if it is known that they are regular.
 pub(crate) fn framed_plaintext_len(body: &[u8], frame_len: u32, skipped: u32) -> Option<u64> {
-    let sealed_len = to_usize(frame_len).checked_add(FrameKind::Regular.overhead())?;
+    // Where it does not fit into a size of this machine, only a message without regular frames does.
+    let sealed_len = to_usize(frame_len).saturating_add(FrameKind::Regular.overhead());
     let (_, mut rest) = body.split_at_checked(to_usize(skipped).checked_mul(sealed_len)?)?;
     let mut len = u64::from(skipped).checked_mul(frame_len.into())?;
     for sequence_number in skipped.checked_add(1)?..=u32::MAX {
