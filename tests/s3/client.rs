@@ -275,6 +275,9 @@ async fn lengths_are_those_of_the_plaintext() {
     );
     world.faults().clear();
     let list = ListObjectsV2Input::builder().bucket(BUCKET);
+    // The keys of objects that are asked about would have to be decoded.
+    let encoded = list.clone().encoding_type(aws_sdk_s3::types::EncodingType::Url);
+    assert!(matches!(s3.list_objects_v2(encoded).await, Err(Error::ApiMisuse(_))));
     let listing = s3.list_objects_v2(list).estimate().await.unwrap();
     let len = listing.objects()[3].plaintext_len().unwrap();
     assert_eq!(len, PlaintextLen::AtMost(1000));

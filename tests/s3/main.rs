@@ -10,6 +10,7 @@ mod given_up;
 mod hostile;
 mod instruction_files;
 mod keys;
+mod lost_answers;
 mod message;
 mod message_ranges;
 mod oracles;

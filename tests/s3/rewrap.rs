@@ -505,6 +505,19 @@ async fn another_writer_of_the_instruction_file_wins_too() {
     assert_eq!(world.stored("k.partner"), b"theirs");
 }
 
+/// Not every client marks its files, and without the mark one would be taken for an object.
+#[tokio::test]
+async fn a_second_instruction_file_is_marked_whether_the_first_one_is_or_not() {
+    let (world, keys) = (World::new(), Keys::new());
+    let s3 = client(&world, &keys.aes).instruction_files(InstructionFiles::Always);
+    s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
+    let text = world.stored("k.instruction");
+    world.put("k.instruction", &text).await;
+    assert!(!world.metadata("k.instruction").await.contains_key("x-amz-crypto-instr-file"));
+    s3.rewrap(head("k"), &keys.aws).instruction_file_suffix(".partner").await.unwrap();
+    assert!(world.metadata("k.partner").await.contains_key("x-amz-crypto-instr-file"));
+}
+
 #[tokio::test]
 async fn an_answer_that_is_lost_is_no_failure() {
     let (world, keys) = (World::new(), Keys::new());

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::operation::copy_object::CopyObjectOutput;
 use aws_sdk_s3::operation::copy_object::builders::CopyObjectInputBuilder;
+use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
-use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 use aws_sdk_s3::types::MetadataDirective;
 use percent_encoding::percent_decode_str;
 
 use super::call::{Call, named};
+use super::inputs::{head_of_get, instruction_file_of_copy};
 use super::message::is_marked;
 use super::{Client, InstructionFiles};
 use crate::error::{ApiMisuse, Error};
@@ -24,7 +25,8 @@ impl Client {
     /// file is copied, too. To another wrapping key: [`rewrap`](Self::rewrap).
     ///
     /// # Errors
-    /// [`Error::S3`] if S3 refuses, [`Error::ApiMisuse`] for a source that cannot be read as `bucket/key`,
+    /// [`Error::S3`] if S3 refuses, [`Error::ApiMisuse`] for a source that cannot be read as `bucket/key`, or that is an old
+    /// version whose instruction file has been replaced,
     /// [`Error::Object`] if the source is not encrypted as a format says.
     pub async fn copy_object(
         &self,
@@ -66,6 +68,9 @@ impl Client {
                 return Err(partial.without_instruction_file(None));
             }
             Metadata::InInstructionFile(partial) => {
+                if let Some(version) = &source.version_id {
+                    self.check_current(from, &beside, version).await?;
+                }
                 let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
                 let file = self.instruction_file(from.key(&key), &beside).await?;
                 // What cannot be opened here will not be opened there: better to say so than to spread it.
@@ -87,15 +92,7 @@ impl Client {
         };
         // After the object, as when it was put: a copy that fails must not change what opens the object there.
         if let Some(text) = file {
-            let beside = PutObjectInputBuilder::default()
-                .bucket(call.bucket)
-                .set_request_payer(input.get_request_payer().clone())
-                .set_expected_bucket_owner(input.get_expected_bucket_owner().clone())
-                .set_server_side_encryption(input.get_server_side_encryption().clone())
-                .set_ssekms_key_id(input.get_ssekms_key_id().clone())
-                .set_sse_customer_algorithm(input.get_sse_customer_algorithm().clone())
-                .set_sse_customer_key(input.get_sse_customer_key().clone())
-                .set_sse_customer_key_md5(input.get_sse_customer_key_md5().clone());
+            let beside = instruction_file_of_copy(&input);
             let same = source.bucket == call.bucket && source.key == call.key;
             let output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
             if !same {
@@ -104,6 +101,25 @@ impl Client {
             return Ok(output);
         }
         input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))
+    }
+}
+
+impl Client {
+    /// Refuses a version that is not the current one: the instruction file is that of another.
+    async fn check_current(
+        &self,
+        call: Call<'_>,
+        of_version: &GetObjectInputBuilder,
+        version: &str,
+    ) -> Result<(), Error> {
+        let head = head_of_get(of_version).set_version_id(None);
+        let head = head.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+        // What is stored without versions is called so.
+        if head.version_id.as_deref().unwrap_or("null") == version {
+            return Ok(());
+        }
+        let why = "its wrapped data key is in an instruction file, and the one there is that of the current version";
+        Err(ApiMisuse::Setting { what: "version of the copy source", why }.into())
     }
 }
 

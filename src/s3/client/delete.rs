@@ -19,7 +19,8 @@ impl Client {
     /// the one that opens it.
     ///
     /// # Errors
-    /// [`Error::S3`] if either is not deleted; the error names which.
+    /// [`Error::S3`] if either is not deleted; the error names which. An error of `HeadObject` means that the version is
+    /// deleted, and the instruction file left, as it is not known whether another is current.
     ///
     /// Spec: s3-encryption/client, "Required API Operations".
     pub async fn delete_object(
@@ -36,9 +37,11 @@ impl Client {
             .set_request_payer(input.get_request_payer().clone())
             .set_expected_bucket_owner(input.get_expected_bucket_owner().clone());
         let one_version = input.get_version_id().is_some();
-        let owner = input.get_expected_bucket_owner().clone();
+        let head = HeadObjectInputBuilder::default()
+            .set_request_payer(input.get_request_payer().clone())
+            .set_expected_bucket_owner(input.get_expected_bucket_owner().clone());
         let output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
-        if !one_version || !self.exists(call, owner).await? {
+        if !one_version || !self.exists(call, head).await? {
             let call = call.key(&file_key);
             file.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         }
@@ -51,7 +54,8 @@ impl Client {
     /// version was deleted but another is current.
     ///
     /// # Errors
-    /// [`Error::S3`] if a request fails, or an instruction file is not deleted.
+    /// [`Error::S3`] if a request fails, or an instruction file is not deleted. An error of `HeadObject` means that all is
+    /// done but for the instruction files of objects of which it is not known whether another version is current.
     ///
     /// Spec: s3-encryption/client, "Required API Operations".
     pub async fn delete_objects(
@@ -68,24 +72,33 @@ impl Client {
             .set_request_payer(input.get_request_payer().clone())
             .set_checksum_algorithm(input.get_checksum_algorithm().clone())
             .set_expected_bucket_owner(input.get_expected_bucket_owner().clone());
-        let owner = input.get_expected_bucket_owner().clone();
+        let head = HeadObjectInputBuilder::default()
+            .set_request_payer(input.get_request_payer().clone())
+            .set_expected_bucket_owner(input.get_expected_bucket_owner().clone());
         let output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         let failed: Vec<_> = output.errors().iter().filter_map(|error| error.key()).collect();
         let mut identifiers = Vec::new();
+        let mut unknown = None;
         for object in &objects {
             if failed.contains(&object.key()) {
                 continue;
             }
-            if object.version_id().is_some()
-                && self.exists(call.key(object.key()), owner.clone()).await?
-            {
-                continue;
+            if object.version_id().is_some() {
+                match self.exists(call.key(object.key()), head.clone()).await {
+                    Ok(false) => {}
+                    Ok(true) => continue,
+                    // The objects are deleted, so that those whose state is known should not keep their files.
+                    Err(error) => {
+                        unknown.get_or_insert(error);
+                        continue;
+                    }
+                }
             }
             let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", object.key());
             identifiers.push(ObjectIdentifier::builder().key(key).build().map_err(unusable)?);
         }
         if identifiers.is_empty() {
-            return Ok(output);
+            return unknown.map_or(Ok(output), Err);
         }
         let delete = Delete::builder()
             .set_objects(Some(identifiers))
@@ -98,7 +111,7 @@ impl Client {
             .await
             .map_err(|error| call.sdk_error(error))?;
         match deleted.errors().first() {
-            None => Ok(output),
+            None => unknown.map_or(Ok(output), Err),
             Some(error) => {
                 let key = error.key().unwrap_or_default();
                 let code = error.code().unwrap_or("an instruction file was not deleted");
@@ -108,10 +121,9 @@ impl Client {
     }
 
     /// Whether an object has a current version.
-    async fn exists(&self, call: Call<'_>, owner: Option<String>) -> Result<bool, Error> {
+    async fn exists(&self, call: Call<'_>, head: HeadObjectInputBuilder) -> Result<bool, Error> {
         let call = call.operation("HeadObject");
-        let input = HeadObjectInputBuilder::default().bucket(call.bucket).key(call.key);
-        match input.set_expected_bucket_owner(owner).send_with(&self.sdk).await {
+        match head.bucket(call.bucket).key(call.key).send_with(&self.sdk).await {
             Ok(_) => Ok(true),
             Err(error) => match call.sdk_error(error) {
                 Error::S3(error) if *error.failure() == S3Failure::NoSuchKey => Ok(false),

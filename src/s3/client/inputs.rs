@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::operation::abort_multipart_upload::builders::AbortMultipartUploadInputBuilder;
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadInputBuilder;
+use aws_sdk_s3::operation::copy_object::builders::CopyObjectInputBuilder;
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadInputBuilder;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
@@ -42,6 +43,24 @@ macro_rules! instruction_file {
             get_ssekms_encryption_context set_ssekms_encryption_context,
             get_bucket_key_enabled set_bucket_key_enabled, get_request_payer set_request_payer,
             get_expected_bucket_owner set_expected_bucket_owner,
+            get_tagging set_tagging, get_object_lock_mode set_object_lock_mode,
+            get_object_lock_retain_until_date set_object_lock_retain_until_date,
+            get_object_lock_legal_hold_status set_object_lock_legal_hold_status,
+            get_object_lock_event_hold set_object_lock_event_hold,
+            get_object_lock_event_hold_duration_days set_object_lock_event_hold_duration_days,
+            get_object_lock_event_hold_duration_years set_object_lock_event_hold_duration_years,
+        )
+    };
+}
+
+/// Asks about the object that was put.
+macro_rules! head {
+    ($from:expr) => {
+        copy!($from => HeadObjectInputBuilder::default();
+            get_sse_customer_algorithm set_sse_customer_algorithm,
+            get_sse_customer_key set_sse_customer_key,
+            get_sse_customer_key_md5 set_sse_customer_key_md5,
+            get_request_payer set_request_payer, get_expected_bucket_owner set_expected_bucket_owner,
         )
     };
 }
@@ -145,6 +164,11 @@ impl Shared {
         )
     }
 
+    /// Asks about the object.
+    pub(super) fn head(&self) -> HeadObjectInputBuilder {
+        head!(&self.create)
+    }
+
     /// The instruction file of the object.
     pub(super) fn instruction_file(&self) -> PutObjectInputBuilder {
         instruction_file!(&self.create)
@@ -153,6 +177,16 @@ impl Shared {
 
 /// The instruction file of an object that is put in one request.
 pub(super) fn instruction_file_of_put(input: &PutObjectInputBuilder) -> PutObjectInputBuilder {
+    instruction_file!(input)
+}
+
+/// Asks about an object that is put in one request.
+pub(super) fn head_of_put(input: &PutObjectInputBuilder) -> HeadObjectInputBuilder {
+    head!(input)
+}
+
+/// The instruction file of an object that is a copy.
+pub(super) fn instruction_file_of_copy(input: &CopyObjectInputBuilder) -> PutObjectInputBuilder {
     instruction_file!(input)
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::call::{Call, named};
 use super::{Client, PlaintextLen};
-use crate::error::Error;
+use crate::error::{ApiMisuse, Error};
 use crate::materials::BoxFuture;
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
 
@@ -53,6 +53,10 @@ impl<'a> ListObjects<'a> {
 
     async fn run(self) -> Result<Listing, Error> {
         let Self { client, input, estimate, parallelism } = self;
+        if input.get_encoding_type().is_some() {
+            let why = "objects are asked about by their keys as they are: leave it out";
+            return Err(ApiMisuse::Setting { what: "encoding type", why }.into());
+        }
         let bucket = input.get_bucket().clone();
         let call = Call { operation: "ListObjectsV2", bucket: named("bucket", &bucket)?, key: "" };
         let owner = input.get_expected_bucket_owner().clone();

@@ -10,6 +10,7 @@ mod get;
 mod head;
 mod inputs;
 mod list;
+mod lost_answer;
 mod message;
 mod multipart;
 mod put;
@@ -183,14 +184,25 @@ impl Client {
             .set_sse_customer_algorithm(beside.get_sse_customer_algorithm().clone())
             .set_sse_customer_key(beside.get_sse_customer_key().clone())
             .set_sse_customer_key_md5(beside.get_sse_customer_key_md5().clone());
-        let mut output =
-            match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
-                Ok(output) => output,
-                Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            };
+        let without = input
+            .clone()
+            .set_sse_customer_algorithm(None)
+            .set_sse_customer_key(None)
+            .set_sse_customer_key_md5(None);
+        let has_key = input.get_sse_customer_key().is_some();
+        let mut found = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error));
+        // Some clients store the file without the caller's key of its object, with which it cannot be got then.
+        if has_key && matches!(&found, Err(Error::S3(error)) if error.status() == Some(400)) {
+            let again = without.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error));
+            found = again.or(found);
+        }
+        let mut output = match found {
+            Ok(output) => output,
+            Err(Error::S3(error)) if *error.failure() == S3Failure::NoSuchKey => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         let mut body = std::mem::take(&mut output.body);
         let mut text = Vec::new();
         while let Some(chunk) = body.next().await {

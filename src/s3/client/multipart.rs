@@ -8,6 +8,7 @@ use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadOut
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadInputBuilder;
 use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadOutput;
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadInputBuilder;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::upload_part::UploadPartOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::call::Call;
 use super::inputs::Shared;
+use super::lost_answer::stored_after_all;
 use super::put::encryption_pairs;
 use super::{Client, InstructionFiles};
 use crate::context::EncryptionContext;
@@ -246,7 +248,7 @@ impl MultipartUpload {
         }
         let ticket = self.state().last_ticket(number, self.part_len, found)?;
         let (mut part, sealed) = seal(ticket, plaintext).await?;
-        let tag = self.state().finish(number, sealed)?;
+        let tag = self.state().finish(sealed)?;
         part.extend_from_slice(&tag);
         let part = Bytes::from(part);
         self.state().parts.insert(number, Part::Unsent(None, part.clone()));
@@ -267,8 +269,8 @@ impl MultipartUpload {
     /// From the input come conditions and the like; bucket, key, upload id and parts are known.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] if a part is missing, [`Error::S3`] if S3 refuses. The upload is still there then:
-    /// complete it again, or abort it. Where only the instruction file was not stored, which opens the object,
+    /// [`Error::ApiMisuse`] if a part is missing, [`Error::S3`] if S3 refuses, or does not answer and does not have the
+    /// object. The upload is still there then: complete it again, or abort it. Where only the instruction file was not stored, which opens the object,
     /// completing again stores it.
     pub async fn complete(
         &self,
@@ -282,8 +284,17 @@ impl MultipartUpload {
                 let parts = self.state().completed()?;
                 let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
                 let input = self.shared.fill_complete(input).upload_id(&self.upload_id);
-                let sent = input.multipart_upload(parts).send_with(&self.client.sdk).await;
-                let output = sent.map_err(|error| call.sdk_error(error))?;
+                let output = match input.multipart_upload(parts).send_with(&self.client.sdk).await {
+                    Ok(output) => output,
+                    Err(error) => {
+                        let meant = self.shared.create.get_metadata().iter().flatten();
+                        let meant = meant.map(|(key, value)| (key.as_str(), value.as_str()));
+                        let (head, error) = (self.shared.head(), call.sdk_error(error));
+                        let head =
+                            stored_after_all(&self.client, call, head, meant, None, error).await?;
+                        complete_answer(call, head)
+                    }
+                };
                 self.state().done = Some(output.clone());
                 output
             }
@@ -346,6 +357,21 @@ impl MultipartUpload {
     }
 }
 
+/// What the answer would have said, as far as S3 tells it later.
+fn complete_answer(call: Call<'_>, head: HeadObjectOutput) -> CompleteMultipartUploadOutput {
+    CompleteMultipartUploadOutput::builder()
+        .bucket(call.bucket)
+        .key(call.key)
+        .set_e_tag(head.e_tag)
+        .set_version_id(head.version_id)
+        .set_expiration(head.expiration)
+        .set_server_side_encryption(head.server_side_encryption)
+        .set_ssekms_key_id(head.ssekms_key_id)
+        .set_bucket_key_enabled(head.bucket_key_enabled)
+        .set_request_charged(head.request_charged)
+        .build()
+}
+
 impl State {
     /// The place of a part, with places for those before it.
     fn ticket(&mut self, number: i32, part_len: usize, len: usize) -> Result<PartTicket, Error> {
@@ -354,6 +380,9 @@ impl State {
             return Err(ApiMisuse::Setting { what: "part number", why }.into());
         }
         let order = |why| Error::from(ApiMisuse::Order(why));
+        if self.last_part.is_some() {
+            return Err(order("the last part was given already"));
+        }
         if self.parts.contains_key(&number) {
             return Err(order("a part was given twice: `resend_part` sends one again that failed"));
         }
@@ -400,18 +429,20 @@ impl State {
                 "a part before the last is still being encrypted: wait for it; if that call was given up, abort",
             ));
         }
-        self.ticket(number, part_len, len)
+        let ticket = self.ticket(number, part_len, len)?;
+        // Also while it is being encrypted: a part beside it would come behind it in the tag.
+        self.last_part = Some(number);
+        Ok(ticket)
     }
 
     /// The tag of the whole object.
-    fn finish(&mut self, number: i32, last: SealedPart) -> Result<[u8; 16], Error> {
+    fn finish(&mut self, last: SealedPart) -> Result<[u8; 16], Error> {
         let sealer = self.sealer.take().ok_or(ApiMisuse::Poisoned)?;
         let sealed = self.parts.values_mut().filter_map(|part| match part {
             Part::UnderWay => None,
             Part::Unsent(sealed, _) | Part::Stored(sealed, _) => sealed.take(),
         });
         let sealed = sealed.chain([last]).collect();
-        self.last_part = Some(number);
         sealer.finish(sealed)
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture;
 
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
@@ -9,7 +10,8 @@ use bytes::Bytes;
 
 use super::body::sealed_stream;
 use super::call::Call;
-use super::inputs::{instruction_file_of_put, put_again, refuse_checksums};
+use super::inputs::{head_of_put, instruction_file_of_put, put_again, refuse_checksums};
+use super::lost_answer::stored_after_all;
 use super::{Client, InstructionFiles};
 use crate::context::EncryptionContext;
 use crate::error::{ApiMisuse, Error, ObjectError};
@@ -100,12 +102,23 @@ impl<'a> PutObject<'a> {
         let prepared = client.prepared(&context, &own, instruction_files).await?;
 
         let mut metadata = own;
-        metadata.extend(encryption_pairs(&prepared));
+        let meant: Vec<_> = encryption_pairs(&prepared).collect();
+        metadata.extend(meant.iter().cloned());
         let file = prepared.metadata().instruction_file().map(str::to_owned);
         let beside = file.is_some().then(|| instruction_file_of_put(&input));
         let body = sealed(prepared, body, plaintext_len)?;
+        let head = head_of_put(&input);
         let input = input.set_metadata(Some(metadata)).content_length(stored_len).body(body);
-        let output = input.send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        let output = match input.send_with(&client.sdk).await {
+            Ok(output) => output,
+            Err(error) => {
+                let error = call.sdk_error(error);
+                let meant = meant.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                put_answer(
+                    stored_after_all(client, call, head, meant, Some(stored_len), error).await?,
+                )
+            }
+        };
         // After the object: an object that is not replaced, because a condition does not hold or the request
         // fails, must not lose the instruction file that opens it.
         if let (Some(text), Some(beside)) = (file, beside) {
@@ -158,6 +171,21 @@ impl Client {
 /// What the SDK adds to the metadata of an object.
 pub(super) fn encryption_pairs(prepared: &Prepared) -> impl Iterator<Item = (String, String)> {
     prepared.metadata().object().map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
+/// What the answer to a request would have said, as far as S3 tells it later.
+fn put_answer(head: HeadObjectOutput) -> PutObjectOutput {
+    PutObjectOutput::builder()
+        .set_e_tag(head.e_tag)
+        .set_version_id(head.version_id)
+        .set_expiration(head.expiration)
+        .set_server_side_encryption(head.server_side_encryption)
+        .set_sse_customer_algorithm(head.sse_customer_algorithm)
+        .set_sse_customer_key_md5(head.sse_customer_key_md5)
+        .set_ssekms_key_id(head.ssekms_key_id)
+        .set_bucket_key_enabled(head.bucket_key_enabled)
+        .set_request_charged(head.request_charged)
+        .build()
 }
 
 /// The ciphertext of a body.

@@ -92,6 +92,12 @@ pub(crate) fn is_encryption_key(key: &str) -> bool {
     keys::known(key).is_some()
 }
 
+/// Whether a metadata key has something random as its value, so that no two objects have the same.
+#[cfg(feature = "s3")]
+pub(crate) fn is_of_one_object(key: &str) -> bool {
+    [IV, MESSAGE_ID].contains(&key)
+}
+
 /// Checks that Amazon S3 would take all of these pairs.
 ///
 /// # Errors

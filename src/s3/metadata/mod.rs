@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use encode::EncodedMetadata;
 #[cfg(feature = "s3")]
-pub(crate) use encode::{check_metadata_len, is_encryption_key};
+pub(crate) use encode::{check_metadata_len, is_encryption_key, is_of_one_object};
 #[cfg(feature = "s3")]
 pub(crate) use json::MAX_JSON_LEN as MAX_INSTRUCTION_FILE_LEN;
 #[cfg(feature = "s3")]

@@ -7,6 +7,7 @@ use super::stored::{Stored, StoredFile};
 use crate::error::Error;
 use crate::s3::client::Client;
 use crate::s3::client::call::Call;
+use crate::s3::metadata::EncodedMetadata;
 
 /// Where an instruction file is written, and what is there now.
 pub(super) struct FileAt<'a> {
@@ -29,11 +30,14 @@ pub(super) async fn put(
 ) -> Result<(), Error> {
     let FileAt { key, replaced, model, model_key } = at;
     let call = call.key(key).operation("PutObject");
+    let (mark, value) = EncodedMetadata::instruction_file_metadata();
     let input = kept!(&model.output => PutObjectInputBuilder::default());
     let mut input = access!(&old.input => input)
         .key(call.key)
         .set_expires(expires(call, model.output.expires_string())?)
         .set_metadata(model.output.metadata.clone())
+        // Not every client wrote it.
+        .metadata(mark, value)
         .body(text.as_bytes().to_vec().into());
     if model.output.tag_count.is_some_and(|tags| tags > 0) {
         input = input.set_tagging(tags(client, call.key(model_key), &old.input).await?);

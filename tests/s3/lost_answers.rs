@@ -1,0 +1,161 @@
+//! Answers that were lost: what S3 has is no failure, and an object never stays without what opens it.
+
+use std::sync::Arc;
+
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsInput;
+use aws_sdk_s3::types::{
+    Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode, RequestPayer,
+};
+use aws_smithy_types::DateTime;
+use waxseal::s3::{Client, InstructionFiles, Policy, S3Failure};
+use waxseal::{CommitmentPolicy, Error};
+
+use super::client::{bytes, open, put};
+use super::keys::{Keys, aes, client};
+use super::server::{BUCKET, Fault, Operation, World};
+
+const WAYS: [InstructionFiles; 2] = [InstructionFiles::Read, InstructionFiles::Always];
+
+/// The SDK sends it again, and the condition that nothing is there no longer holds.
+#[tokio::test]
+async fn a_put_that_meets_itself_was_done() {
+    for files in WAYS {
+        let (world, keyring) = (World::new(), aes());
+        let s3 = client(&world, &keyring).instruction_files(files);
+        world.faults().next(Operation::PutObject, 1, Fault::LoseAnswer);
+        let put = put("k").body(bytes(20).into()).if_none_match("*");
+        let output = s3.put_object(put).await.unwrap();
+        assert_eq!(world.faults().count(Operation::HeadObject), 1);
+        let head = world.sdk().head_object().bucket(BUCKET).key("k").send().await.unwrap();
+        assert!(output.e_tag().is_some_and(|e_tag| head.e_tag() == Some(e_tag)));
+        assert_eq!(open(&s3, "k").await, bytes(20));
+    }
+}
+
+#[tokio::test]
+async fn a_put_without_an_answer_is_looked_for() {
+    for files in WAYS {
+        let (world, keyring) = (World::new(), aes());
+        let s3 = Client::new(world.impatient(), Arc::clone(&keyring)).instruction_files(files);
+        world.faults().next(Operation::PutObject, 1, Fault::LoseAnswer);
+        s3.put_object(put("k").body(bytes(20).into())).await.unwrap();
+        assert_eq!(open(&s3, "k").await, bytes(20));
+        // What was not done is a failure, and leaves what was there, with what opens it.
+        let file = world.keys().contains(&"k.instruction".to_owned());
+        let before = file.then(|| world.stored("k.instruction"));
+        world.faults().next(Operation::PutObject, 1, Fault::HangUp);
+        let failed = s3.put_object(put("k").body(bytes(30).into())).await;
+        let Err(Error::S3(error)) = failed else { panic!("{failed:?}") };
+        assert!(matches!(error.failure(), S3Failure::Unreachable(_)), "{error}");
+        assert_eq!(error.operation(), "PutObject");
+        assert_eq!(open(&s3, "k").await, bytes(20));
+        assert_eq!(file.then(|| world.stored("k.instruction")), before);
+        // What S3 refuses for sure is not looked for.
+        world.faults().clear();
+        world.faults().next(Operation::PutObject, 1, Fault::Refuse(403, "AccessDenied"));
+        assert!(s3.put_object(put("k").body(bytes(30).into())).await.is_err());
+        assert_eq!(world.faults().count(Operation::HeadObject), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_object_of_another_is_not_taken_for_ones_own() {
+    for files in WAYS {
+        let (world, keyring) = (World::new(), aes());
+        let s3 = client(&world, &keyring).instruction_files(files);
+        s3.put_object(put("k").body(bytes(20).into())).await.unwrap();
+        let keys = world.keys();
+        let again = s3.put_object(put("k").body(bytes(20).into()).if_none_match("*")).await;
+        let Err(Error::S3(error)) = again else { panic!("{again:?}") };
+        assert_eq!(error.failure(), &S3Failure::PreconditionFailed);
+        assert_eq!(open(&s3, "k").await, bytes(20));
+        assert_eq!(world.keys(), keys);
+    }
+    // Of version 2 all is in the instruction file, and nothing tells whose an object is.
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring)
+        .policy(Policy::default().commitment(CommitmentPolicy::ForbidEncryptAllowDecrypt))
+        .instruction_files(InstructionFiles::Always);
+    world.put("k", b"theirs").await;
+    world.faults().clear();
+    let refused = s3.put_object(put("k").body(bytes(20).into()).if_none_match("*")).await;
+    let Err(Error::S3(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.failure(), &S3Failure::PreconditionFailed);
+    assert_eq!((world.faults().count(Operation::HeadObject), world.keys().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_upload_that_was_completed_without_an_answer_was_done() {
+    const LEN: usize = (5 << 20) + 100;
+    for files in WAYS {
+        let (world, keyring) = (World::new(), aes());
+        let s3 = Client::new(world.impatient(), Arc::clone(&keyring)).instruction_files(files);
+        world.faults().next(Operation::CompleteMultipartUpload, 1, Fault::LoseAnswer);
+        let body = bytes(LEN);
+        let output = s3.upload(put("k"), &body[..]).part_len(5 << 20).await.unwrap();
+        assert!(output.e_tag().is_some());
+        assert!(open(&s3, "k").await == bytes(LEN));
+        assert_eq!(world.faults().count(Operation::AbortMultipartUpload), 0);
+        // But a request that did nothing is a failure.
+        world.faults().next(Operation::CompleteMultipartUpload, 1, Fault::HangUp);
+        let failed = s3.upload(put("k"), &bytes(LEN + 1)[..]).part_len(5 << 20).await;
+        let Err(Error::S3(error)) = failed else { panic!("{failed:?}") };
+        assert_eq!(error.operation(), "CompleteMultipartUpload");
+        assert!(open(&s3, "k").await == bytes(LEN));
+    }
+}
+
+/// An instruction file that can be deleted where its object cannot makes that unreadable.
+#[tokio::test]
+async fn an_instruction_file_is_kept_as_long_as_its_object() {
+    let (world, keys) = (World::new(), Keys::new());
+    let s3 = client(&world, &keys.aes).instruction_files(InstructionFiles::Always);
+    let put = put("k")
+        .body(bytes(5).into())
+        .object_lock_mode(ObjectLockMode::Compliance)
+        .object_lock_retain_until_date(DateTime::from_secs(4_000_000_000))
+        .object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On)
+        .request_payer(RequestPayer::Requester)
+        .tagging("tenant=42");
+    // It does not matter here whether the server knows of these.
+    drop(s3.put_object(put).await);
+    let seen = world.faults().seen();
+    let puts: Vec<_> = seen.iter().filter(|seen| seen.operation == Operation::PutObject).collect();
+    let [object, file] = puts[..] else { panic!("{puts:?}") };
+    assert!(file.path.ends_with("/k.instruction"));
+    for name in [
+        "x-amz-object-lock-mode",
+        "x-amz-object-lock-retain-until-date",
+        "x-amz-object-lock-legal-hold",
+        "x-amz-request-payer",
+        "x-amz-tagging",
+    ] {
+        assert!(object.header(name).is_some(), "{name}");
+        assert_eq!(object.header(name), file.header(name), "{name}");
+    }
+}
+
+/// What is deleted is deleted; whose state is not known keeps its instruction file, and the others lose theirs.
+#[tokio::test]
+async fn an_unknown_state_of_one_object_does_not_keep_the_files_of_others() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    let mut delete = Delete::builder();
+    for key in ["a", "b", "c"] {
+        s3.put_object(put(key).body(bytes(5).into())).await.unwrap();
+        delete = delete
+            .objects(ObjectIdentifier::builder().key(key).version_id("null").build().unwrap());
+    }
+    world.faults().next(Operation::HeadObject, 1, Fault::Refuse(403, "AccessDenied"));
+    let input = DeleteObjectsInput::builder().bucket(BUCKET).delete(delete.build().unwrap());
+    let result = s3.delete_objects(input.request_payer(RequestPayer::Requester)).await;
+    let Err(Error::S3(error)) = result else { panic!("{result:?}") };
+    assert_eq!((error.operation(), error.on()), ("HeadObject", "bucket/a"));
+    assert_eq!(world.keys(), ["a.instruction"]);
+    let seen = world.faults().seen();
+    let asked = seen.iter().filter(|seen| seen.operation == Operation::HeadObject);
+    assert!(
+        asked.clone().count() == 3
+            && asked.into_iter().all(|seen| seen.header("x-amz-request-payer").is_some())
+    );
+}
