@@ -1,11 +1,12 @@
 //! Instruction files beside the usual ones.
 
+use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use waxseal::s3::InstructionFiles;
 use waxseal::{Error, ObjectError};
 
 use super::client::{bytes, get, open, put};
 use super::keys::{aes, client};
-use super::server::World;
+use super::server::{BUCKET, Fault, Operation, World};
 use super::stored::{Stored, everything, keyring_of, opened, plaintext_of};
 
 #[tokio::test]
@@ -47,4 +48,86 @@ async fn those_of_other_clients_are_read_whatever_is_written() {
         let never = opened(&s3.instruction_files(InstructionFiles::Never), "k").await;
         assert!(matches!(never, Err(Error::Object(_))), "{id}: {never:?}");
     }
+}
+
+/// PHP writes numbers, and with early Go a digest of the plaintext; C++ gives AES-CBC a tag of no bits.
+#[tokio::test]
+async fn what_only_some_clients_write_is_read() {
+    let world = World::new();
+    for (id, more) in [
+        ("s3-kms-instr-0-ruby-v2", r#""x-amz-tag-len":128,"x-amz-unencrypted-content-length":5"#),
+        (
+            "s3-kms-instr-0-ruby-v2",
+            r#""x-amz-tag-len":"128","x-amz-unencrypted-content-length":null"#,
+        ),
+        (
+            "s3-aes-128-a-instr-ruby-v1",
+            r#""x-amz-unencrypted-content-length":5,"x-amz-tag-len":null"#,
+        ),
+        (
+            "s3-aes-128-a-instr-ruby-v1",
+            r#""x-amz-unencrypted-content-md5":"1B2M2Y8AsgTpgAmY7PhCfg==""#,
+        ),
+        ("s3-kmslegacy-instr-ruby-v1", r#""x-amz-tag-len":"0""#),
+    ] {
+        let s3 = client(&world, &keyring_of(id).0).policy(everything());
+        let stored = Stored::of_vector(id);
+        stored.store(&world, "k").await;
+        let mut pairs = stored.instruction_file.unwrap();
+        pairs.remove("x-amz-tag-len");
+        let text = serde_json::to_string(&pairs).unwrap();
+        let text = format!("{},{more}}}", text.strip_suffix('}').unwrap());
+        world.put("k.instruction", text.as_bytes()).await;
+        assert!(open(&s3, "k").await == plaintext_of(id), "{id}: {more}");
+    }
+    let id = "s3-synth-v2-aeswrap-cbc-0";
+    let s3 = client(&world, &keyring_of(id).0).policy(everything());
+    let stored = Stored::of_vector(id);
+    stored.with("x-amz-tag-len", "0").store(&world, "k").await;
+    assert!(open(&s3, "k").await == plaintext_of(id));
+    for wrong in ["128", "00", "1"] {
+        stored.with("x-amz-tag-len", wrong).store(&world, "k").await;
+        assert!(opened(&s3, "k").await.is_err(), "{wrong}");
+    }
+}
+
+/// Some clients store the file without the key that the caller brings for the object, and S3 refuses it then.
+#[tokio::test]
+async fn a_file_that_is_not_under_the_callers_key_is_read_without_it() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    s3.put_object(put("k").body(bytes(20).into())).await.unwrap();
+    let get = get("k")
+        .sse_customer_algorithm("AES256")
+        .sse_customer_key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+        .sse_customer_key_md5("cLw8i5PUaAGy24gyR0GUZA==");
+    for (refused, opens) in [(1, true), (2, false)] {
+        world.faults().clear();
+        let faults = world.faults().clone();
+        world.faults().before(Operation::GetObject, 1, move || async move {
+            faults.next(Operation::GetObject, refused, Fault::Refuse(400, "InvalidRequest"));
+        });
+        let got = s3.get_object(get.clone()).await;
+        assert_eq!(got.is_ok(), opens, "{got:?}");
+        let seen = world.faults().seen();
+        let name = "x-amz-server-side-encryption-customer-algorithm";
+        let with_key: Vec<_> = seen.iter().map(|seen| seen.header(name).is_some()).collect();
+        assert_eq!(with_key, [true, true, false]);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_an_old_version_does_not_get_the_file_of_another() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring);
+    s3.put_object(put("in-metadata").body(bytes(20).into())).await.unwrap();
+    let with_file = s3.put_object(put("k").body(bytes(20).into()));
+    with_file.instruction_file(InstructionFiles::Always).await.unwrap();
+    let copy = |from: &str| CopyObjectInput::builder().bucket(BUCKET).key("copy").copy_source(from);
+    s3.copy_object(copy("bucket/k")).await.unwrap();
+    assert_eq!(open(&s3, "copy").await, bytes(20));
+    world.faults().clear();
+    let refused = s3.copy_object(copy("bucket/k?versionId=older")).await;
+    assert!(matches!(refused, Err(Error::ApiMisuse(_)) | Err(Error::S3(_))), "{refused:?}");
+    assert_eq!(world.faults().count(Operation::CopyObject), 0);
 }

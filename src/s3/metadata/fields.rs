@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64, Encoding};
 
-use super::keys::{self, KEY_V1, KEY_V2, ONLY_V3, SHARED_V1_V2, UNENCRYPTED_LEN};
+use super::keys::{
+    self, KEY_V1, KEY_V2, ONLY_V3, SHARED_V1_V2, TAG_LEN, UNENCRYPTED_LEN, UNENCRYPTED_MD5,
+};
 use super::{FormatVersion, double_encoding, json};
 use crate::error::{Excerpt, ObjectError};
 
@@ -30,7 +32,11 @@ impl Fields {
 
     /// Takes the text of an instruction file, among which may be nothing else.
     pub(super) fn of_instruction_file(text: &[u8]) -> Result<Self, ObjectError> {
-        let pairs = json::read(text).map_err(|fault| ObjectError::InstructionFile { fault })?;
+        // PHP writes lengths as numbers.
+        let mut pairs = json::read_with_numbers(text, &[TAG_LEN, UNENCRYPTED_LEN])
+            .map_err(|fault| ObjectError::InstructionFile { fault })?;
+        // Early clients in PHP and Go wrote it. It says nothing about ciphertext, and nobody should trust it.
+        pairs.remove(UNENCRYPTED_MD5);
         let known = |(name, value): (String, String)| match keys::known(&name) {
             Some(key) if key == name => Ok((key, value)),
             _ => Err(ObjectError::InstructionFile {

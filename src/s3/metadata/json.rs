@@ -3,18 +3,31 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 /// Reads an object of text, and nothing else.
 ///
 /// # Errors
 /// What is wrong with it, to follow the name of what it is. Never a part of its text.
 pub(super) fn read(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    read_with_numbers(text, &[])
+}
+
+/// Reads the same, but for the values of some keys: an integer there is its digits, and null as if nothing were there.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_with_numbers(
+    text: &[u8],
+    numbers: &'static [&'static str],
+) -> Result<BTreeMap<String, String>, String> {
     if text.len() > MAX_JSON_LEN {
         return Err(format!("has {} bytes, more than {MAX_JSON_LEN}", text.len()));
     }
-    match serde_json::from_slice(text) {
-        Ok(Object(pairs)) => Ok(pairs),
+    let mut parser = serde_json::Deserializer::from_slice(text);
+    let object = Object { numbers }.deserialize(&mut parser);
+    match object.and_then(|pairs| parser.end().map(|()| pairs)) {
+        Ok(pairs) => Ok(pairs),
         // The words of the parser would repeat what is there, however long.
         Err(error) => Err(format!(
             "is not a JSON object in which each key occurs once and has text as its value \
@@ -60,32 +73,69 @@ fn write_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-struct Object(BTreeMap<String, String>);
+/// An object of text, but for the keys of numbers.
+struct Object {
+    numbers: &'static [&'static str],
+}
 
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
+impl<'de> DeserializeSeed<'de> for Object {
+    type Value = BTreeMap<String, String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object;
+impl<'de> Visitor<'de> for Object {
+    type Value = BTreeMap<String, String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
         let mut pairs = BTreeMap::new();
-        while let Some((key, value)) = access.next_entry::<String, String>()? {
+        while let Some(key) = access.next_key::<String>()? {
+            let value = match self.numbers.contains(&key.as_str()) {
+                false => Some(access.next_value()?),
+                true => access.next_value_seed(TextOrNumber)?,
+            };
             if pairs.insert(key, value).is_some() {
                 // Readers differ in which of two they take.
                 return Err(de::Error::custom("a key occurs twice"));
             }
         }
-        Ok(Object(pairs))
+        Ok(pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    }
+}
+
+struct TextOrNumber;
+
+impl<'de> DeserializeSeed<'de> for TextOrNumber {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for TextOrNumber {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or an integer")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(number.to_string()))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
     }
 }
 
@@ -132,6 +182,32 @@ mod tests {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }
         assert!(read(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn numbers_are_read_where_they_may_be() {
+        let read = |text: &str| read_with_numbers(text.as_bytes(), &["n"]);
+        let n = |value: &str| BTreeMap::from([("n".to_owned(), value.to_owned())]);
+        assert_eq!(read("{\"n\":128}"), Ok(n("128")));
+        assert_eq!(read("{\"n\":\"128\"}"), Ok(n("128")));
+        assert_eq!(read("{\"n\":18446744073709551615}"), Ok(n("18446744073709551615")));
+        assert_eq!(read("{\"n\":null}"), Ok(BTreeMap::new()));
+        for text in [
+            "{\"n\":-1}",
+            "{\"n\":1.0}",
+            "{\"n\":1e2}",
+            "{\"n\":18446744073709551616}",
+            "{\"n\":true}",
+            "{\"n\":[1]}",
+            "{\"n\":{}}",
+            "{\"n\":1,\"n\":1}",
+            "{\"n\":null,\"n\":1}",
+            "{\"a\":1}",
+            "{\"a\":null}",
+            "{\"n\":1}x",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(super) const DESCRIPTION_V3: &str = "x-amz-m";
 pub(super) const CONTEXT_V3: &str = "x-amz-t";
 /// Length of the plaintext in bytes. Nothing authenticates it.
 pub(super) const UNENCRYPTED_LEN: &str = "x-amz-unencrypted-content-length";
+/// A digest of the plaintext in old instruction files, which is not read. It is none of the keys of the format: an object
+/// may have it as metadata of its user's own.
+pub(super) const UNENCRYPTED_MD5: &str = "x-amz-unencrypted-content-md5";
 /// Marks an instruction file, in its own metadata.
 pub(crate) const INSTRUCTION_FILE: &str = "x-amz-crypto-instr-file";
 /// Which format the body has, where it is another one. A mark for people: nothing depends on it.

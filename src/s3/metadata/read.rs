@@ -211,8 +211,8 @@ fn read_v1_v2(
     ciphertext: Vec<u8>,
 ) -> Result<ContentMetadata, ObjectError> {
     match (suite.authenticates(), fields.text(TAG_LEN)) {
-        // Go writes an empty one into instruction files.
-        (true, Some(TAG_BITS)) | (false, None | Some("")) => {}
+        // Go writes an empty one into instruction files, and C++ that there are 0 bits.
+        (true, Some(TAG_BITS)) | (false, None | Some("" | "0")) => {}
         (true, None) => return Err(missing_beside(TAG_LEN, CIPHER)),
         (true, Some(other)) => return Err(unknown(TAG_LEN, other)),
         // Most likely AES-GCM once, and somebody wrote another cipher over it.
