@@ -143,6 +143,9 @@ fn a_message_is_told_to_be_one() {
     let json: Value =
         serde_json::from_slice(&world.run(&["inspect", "s3://bkt/k", "--json"]).ok()).unwrap();
     assert_eq!((&json["format"], &json["suite"]), (&json!("esdk-message"), &Value::Null));
+    let json = world.run(&["audit", "s3://bkt", "--json"]).ok();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!((&json["encrypted"], &json["needs"]), (&json!(true), &json!([])));
     let done = world.get("s3://bkt/k", &[]).fails(3, "a message of the AWS Encryption SDK");
     assert!(done.stderr.contains("waxseal decrypt"), "{}", done.stderr);
 }

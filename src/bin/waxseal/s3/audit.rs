@@ -50,7 +50,7 @@ fn as_json(object: &ObjectAudit) -> Value {
     let needs: Vec<_> = object.needs().into_iter().map(Need::as_str).collect();
     json!({
         "key": object.key(),
-        "encrypted": object.error().is_none().then_some(metadata.is_some()),
+        "encrypted": object.error().is_none().then_some(object.format().is_some()),
         "stored_length": object.stored_len(),
         "plaintext_length": plaintext_len,
         "plaintext_length_is": certainty,

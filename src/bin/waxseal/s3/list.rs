@@ -36,8 +36,16 @@ pub(super) fn run(args: &Ls) -> Result<(), Failure> {
         let failed = page.objects().iter().filter(|object| could_not_be_asked(object)).count();
         unknown = unknown.saturating_add(u64::try_from(failed).unwrap_or(u64::MAX));
         token = page.output().next_continuation_token().map(str::to_owned);
-        if token.is_none() {
-            break;
+        let is_cut_off = page.output().is_truncated() == Some(true);
+        match (&token, is_cut_off) {
+            (Some(_), _) => {}
+            (None, false) => break,
+            (None, true) => {
+                return Err(Failure::refused(
+                    "there are more objects, but Amazon S3 does not tell how to go on",
+                    "try again; if it is another service than that of AWS, report it there",
+                ));
+            }
         }
     }
     match unknown {
