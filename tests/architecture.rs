@@ -62,7 +62,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("SystemTime", &[]),
     ("Instant::now", &["clock"]),
     ("tracing::", &["events"]),
-    ("futures_util", &["caching", "s3"]),
+    ("futures_util", &["s3"]),
     ("std::thread", &["parallel", "bin"]),
     ("std::fs", &["io", "s3", "bin"]),
 ];

@@ -3,12 +3,12 @@
 //! Whoever waits drives it: it goes on when the one who began it is cancelled, and ends when nobody is left.
 
 use std::any::Any;
+use std::future::{Future as _, poll_fn};
 use std::marker::PhantomData;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
-
-use futures_util::FutureExt;
 
 use crate::caching::cache::{Cacheable, Entry, MaterialsCache};
 use crate::caching::identifier::Identifier;
@@ -48,11 +48,13 @@ pub(super) fn take_off<T: Cacheable>(landing: Landing<T>, call: Call<T>) -> Flig
         let result = call.await;
         landing.land(result)
     };
-    // A shared future that panics does not wake those who wait. Nothing is used of it afterwards.
-    let flight = AssertUnwindSafe(flight).catch_unwind().map(|outcome| {
-        outcome.unwrap_or_else(|panic| Outcome::Panicked(Arc::new(Mutex::new(Some(panic)))))
-    });
-    Shared::new(Box::pin(flight))
+    let mut flight = Box::pin(flight);
+    // Those who wait are to hear of a panic, too. Nothing is used of the call afterwards.
+    Shared::new(Box::pin(poll_fn(move |cx| {
+        catch_unwind(AssertUnwindSafe(|| flight.as_mut().poll(cx))).unwrap_or_else(|panic| {
+            Poll::Ready(Outcome::Panicked(Arc::new(Mutex::new(Some(panic)))))
+        })
+    })))
 }
 
 /// Where a flight ends, one way or another: no later caller joins it.
