@@ -297,6 +297,7 @@ fn a_key_instead_of_a_path_is_not_repeated() {
     folder.write("key", [7; 32]);
     folder.write("plain", "plain");
     folder.run(&["encrypt", "-k", GOOD, "-i", "plain", "-o", "message"]).ok();
+    folder.run(&["keygen", "--kind", "rsa2048", "--out", "private"]).ok();
     let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
     let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
     let short = "oLjdLLfhi6oAWu18J/SpVA==";
@@ -312,7 +313,8 @@ fn a_key_instead_of_a_path_is_not_repeated() {
             format!("raw-ecdh:schema=static,curve={secret},private=key"),
             format!("raw-ecdh:schema=discovery,curve=p256,private={secret}"),
             format!("kms:key={secret},region=eu-west-1"),
-            format!("kms-rsa:key={secret},region=eu-west-1,padding=oaep-sha256"),
+            format!("kms-rsa:key={secret},region=eu-west-1,algorithm=oaep-sha256"),
+            format!("kms-rsa:key={secret},public=private.pub,algorithm=oaep-sha256"),
         ] {
             let done = folder.run(&["encrypt", "-k", &key]).fails(2, "");
             assert!(!done.stderr.contains(secret.trim_end_matches('=')), "{}", done.stderr);

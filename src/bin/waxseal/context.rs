@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use waxseal::EncryptionContext;
 
-use crate::failure::{Failure, KEY_GIVEN, is_pem, looks_like_key, shown, told};
+use crate::failure::{Failure, KEY_GIVEN, is_key_as_pair, shown, told};
 
 /// The pairs to encrypt with.
 pub(crate) fn to_store(
@@ -39,10 +39,8 @@ pub(crate) fn to_require(
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (pair.as_str(), None),
         };
-        // With the padding of Base64 for a value, perhaps followed by the end of a PEM text: the key would stand in the
-        // header, for everybody to read.
-        let is_padding = |value: &String| value.bytes().all(|byte| byte == b'=');
-        if is_pem(pair) || value.as_ref().is_some_and(is_padding) && looks_like_key(pair) {
+        // It would stand in the header, for everybody to read.
+        if is_key_as_pair(pair) {
             return Err(Failure::usage("a context pair looks like a key itself", KEY_GIVEN));
         }
         if name.is_empty() {

@@ -373,7 +373,7 @@ pub(crate) fn told(text: &str) -> String {
 
 /// Whether somebody wrote a key in the place of a name, so that it must not be told.
 pub(crate) fn looks_like_key(text: &str) -> bool {
-    if is_pem(text) {
+    if text.contains("-----BEGIN ") {
         return true;
     }
     let unpadded = text.trim_end_matches('=');
@@ -389,9 +389,12 @@ pub(crate) fn looks_like_key(text: &str) -> bool {
     }
 }
 
-/// Whether this has a key in PEM.
-pub(crate) fn is_pem(text: &str) -> bool {
-    text.contains("-----BEGIN ")
+/// Whether this is a key rather than a pair of name and value: with the padding of Base64 for a value, perhaps followed by the
+/// end of a PEM text.
+pub(crate) fn is_key_as_pair(pair: &str) -> bool {
+    let has_padding =
+        pair.split_once('=').is_some_and(|(_, value)| value.bytes().all(|byte| byte == b'='));
+    pair.contains("PRIVATE KEY-----") || has_padding && looks_like_key(pair)
 }
 
 /// What to do about it.

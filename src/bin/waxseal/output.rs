@@ -440,6 +440,7 @@ mod tests {
                 let flags = rustix::fs::XattrFlags::empty();
                 if let Err(error) = rustix::fs::setxattr(&path, acl::NAME, &list, flags) {
                     println!("not checked: there are no access control lists here: {error}");
+                    assert!(std::env::var_os("WAXSEAL_CHECK_ALL").is_none(), "not checked");
                     return;
                 }
                 assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);

@@ -20,7 +20,7 @@ pub(crate) fn load(
     let Some(profile) = profile else {
         return waiter.wait(config.load());
     };
-    let config = waiter.wait(config.profile_name(profile).load());
+    let config = waiter.wait(config.profile_name(profile).no_credentials().load());
     // Who names a profile does not mean what else is in the environment. A role is asked for in the same region.
     let asking = ProviderConfig::without_region()
         .with_region(config.region().cloned())

@@ -122,14 +122,12 @@ fn catch_signals() {
 
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let ignored = ignored_signals();
-        // All that end a process but for a fault of its own.
-        let caught = [
-            SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM,
-            SIGXCPU,
-        ]
-        .into_iter()
-        .filter(|signal| ignored & signal_bit(*signal) == 0);
+        let (ignored, handled) = (signals("SigIgn:"), signals("SigCgt:"));
+        // All that end a process but for a fault of its own; what a profiler uses, say, ends nothing.
+        let others = [SIGALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
+        let others = others.into_iter().filter(|signal| handled & signal_bit(*signal) == 0);
+        let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().chain(others);
+        let caught = caught.filter(|signal| ignored & signal_bit(*signal) == 0);
         // Caught once there is a thread for them: else they would end nothing any more.
         let (hand, handed) = sync_channel::<Signals>(1);
         let waiting = std::thread::Builder::new().spawn(move || {
@@ -157,11 +155,11 @@ fn catch_signals() {
 #[cfg(not(unix))]
 fn catch_signals() {}
 
-/// Which signals are ignored, as a mask; where the system does not tell, none.
+/// Which signals are ignored or handled, as a mask; where the system does not tell, none.
 #[cfg(unix)]
-fn ignored_signals() -> u64 {
+fn signals(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = status.lines().find_map(|line| line.strip_prefix(field));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 

@@ -69,10 +69,21 @@ fn flags_that_are_missing_or_wrong_are_2() {
 fn a_key_in_the_place_of_metadata_is_not_repeated() {
     let world = World::new();
     let hex = "a0b8dd2cb7e18baa005aed7c27f4a954c65b08fe85c491423e3552699dfcae71";
-    for metadata in [&["--metadata", hex][..], &["--metadata", "a=b", "--metadata", hex]] {
-        let args = [&["put", "in", "s3://bkt/k", "-k", &world.key], metadata].concat();
-        let done = world.run(&args).fails(2, "is no pair");
-        assert!(!done.stderr.contains(hex), "{}", done.stderr);
+    let base64 = "oLjdLLfhi6oAWu18J/SpVMZbCP6FxJFCPjVSaZ38rnE=";
+    let private = world.folder.path("private");
+    let mut keygen = Command::new(PROGRAM);
+    keygen.args(["keygen", "--kind", "ec-p384", "--out"]).arg(&private);
+    Done::from(keygen.output().unwrap()).ok();
+    let pem = std::fs::read_to_string(&private).unwrap();
+    assert!(pem.contains("=\n-----END"), "this key shows nothing");
+    let pair = format!("name={pem}");
+    for secret in [hex, base64, &pem, &pair] {
+        for before in [&[][..], &["--metadata", "a=b"]] {
+            let args =
+                [&["put", "in", "s3://bkt/k", "-k", &world.key], before, &["--metadata", secret]];
+            let done = world.run(&args.concat()).fails(2, "");
+            assert!(!done.stderr.contains(&secret[5..25]), "{}", done.stderr);
+        }
     }
 }
 

@@ -132,6 +132,7 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
     )?
     .0;
     let (key, tokens) = (key.required()?, tokens.all());
+    let key_region = arn_region(&key)?;
     // The names that AWS KMS gives them, and those of raw keys.
     let padding = algorithm.choice(
         &[
@@ -150,10 +151,10 @@ fn rsa(parameters: &str, loader: &mut Loader<'_>) -> Result<Box<dyn Keyring>, Fa
         // Whoever only encrypts needs no AWS, not even credentials.
         (Some(public), Use::Encrypt) => KmsRsaKeyring::public(&key, padding, public)?,
         (_, Use::Decrypt) => {
-            KmsRsaKeyring::new(service.client(loader, arn_region(&key)?)?, &key, padding)?
+            KmsRsaKeyring::new(service.client(loader, key_region)?, &key, padding)?
         }
         (None, Use::Encrypt) => {
-            let client = service.client(loader, arn_region(&key)?)?;
+            let client = service.client(loader, key_region)?;
             let tokens: Vec<_> = tokens.iter().map(String::as_str).collect();
             let public = KmsRsaKeyring::fetch_public_key(&client, &key, &tokens);
             KmsRsaKeyring::public(&key, padding, loader.waiter.wait(public)?)?

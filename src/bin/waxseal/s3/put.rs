@@ -10,7 +10,7 @@ use super::address::Address;
 use super::args::{Parts, Put};
 use super::unblocked::Unblocked;
 use crate::context;
-use crate::failure::{Failure, told};
+use crate::failure::{Failure, KEY_GIVEN, is_key_as_pair, told};
 use crate::input::Input;
 use crate::key::Use;
 use crate::key::s3 as key;
@@ -77,6 +77,9 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
 fn own_metadata(pairs: &[String]) -> Result<HashMap<String, String>, Failure> {
     let mut metadata = HashMap::new();
     for pair in pairs {
+        if is_key_as_pair(pair) {
+            return Err(Failure::usage("a pair of metadata looks like a key itself", KEY_GIVEN));
+        }
         let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Failure::usage(
                 format!("the metadata {} is no pair", told(pair)),
