@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use aws_sdk_s3::operation::delete_objects::DeleteObjectsInput;
 use aws_sdk_s3::types::{
     Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode, RequestPayer,
@@ -105,6 +106,37 @@ async fn an_upload_that_was_completed_without_an_answer_was_done() {
     }
 }
 
+/// S3 may be slow: what was not there when it was looked for is there when the upload is to be given up.
+#[tokio::test]
+async fn an_upload_that_is_completed_late_gets_its_instruction_file() {
+    const LEN: usize = (5 << 20) + 100;
+    let (world, keyring) = (World::new(), aes());
+    let s3 = Client::new(world.impatient(), Arc::clone(&keyring))
+        .instruction_files(InstructionFiles::Always);
+    world.faults().next(Operation::CompleteMultipartUpload, 1, Fault::LoseAnswer);
+    world.faults().next(Operation::HeadObject, 1, Fault::Refuse(404, "NotFound"));
+    let body = bytes(LEN);
+    s3.upload(put("k"), &body[..]).part_len(5 << 20).await.unwrap();
+    assert_eq!(world.faults().count(Operation::AbortMultipartUpload), 1);
+    assert!(open(&s3, "k").await == body);
+}
+
+/// Whether it was this copy that S3 stored is not known: it is a failure, but what is there opens.
+#[tokio::test]
+async fn a_copy_without_an_answer_is_not_left_without_its_file() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    s3.put_object(put("from").body(bytes(20).into())).await.unwrap();
+    let impatient = Client::new(world.impatient(), Arc::clone(&keyring))
+        .instruction_files(InstructionFiles::Always);
+    world.faults().next(Operation::CopyObject, 1, Fault::LoseAnswer);
+    let copy = CopyObjectInput::builder().bucket(BUCKET).key("k").copy_source("bucket/from");
+    let failed = impatient.copy_object(copy).await;
+    let Err(Error::S3(error)) = failed else { panic!("{failed:?}") };
+    assert_eq!(error.operation(), "CopyObject");
+    assert_eq!(open(&s3, "k").await, bytes(20));
+}
+
 /// An instruction file that can be deleted where its object cannot makes that unreadable.
 #[tokio::test]
 async fn an_instruction_file_is_kept_as_long_as_its_object() {
@@ -133,6 +165,8 @@ async fn an_instruction_file_is_kept_as_long_as_its_object() {
         assert!(object.header(name).is_some(), "{name}");
         assert_eq!(object.header(name), file.header(name), "{name}");
     }
+    // S3 wants one for what is to be kept, and not every SDK is set to make one.
+    assert!(file.header("x-amz-checksum-sha256").is_some());
 }
 
 /// What is deleted is deleted; whose state is not known keeps its instruction file, and the others lose theirs.

@@ -10,10 +10,11 @@ use aws_sdk_s3::types::MetadataDirective;
 use percent_encoding::percent_decode_str;
 
 use super::call::{Call, named};
-use super::inputs::{head_of_get, instruction_file_of_copy};
+use super::inputs::{head_of_copy, head_of_get, instruction_file_of_copy};
+use super::lost_answer::stored_after_all;
 use super::message::is_marked;
 use super::{Client, InstructionFiles};
-use crate::error::{ApiMisuse, Error};
+use crate::error::{ApiMisuse, Error, S3Failure};
 use crate::s3::INSTRUCTION_FILE_SUFFIX;
 use crate::s3::metadata::{Metadata, check_metadata_len, is_encryption_key};
 
@@ -56,6 +57,7 @@ impl Client {
                 input.set_copy_source_if_match(e_tag)
             }
         };
+        let len = head.content_length;
         let stored = head.metadata.unwrap_or_default();
 
         let file = match Metadata::read(&stored)? {
@@ -68,11 +70,12 @@ impl Client {
                 return Err(partial.without_instruction_file(None));
             }
             Metadata::InInstructionFile(partial) => {
+                let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
+                let file = self.instruction_file(from.key(&key), &beside).await?;
+                // Afterwards: an object is stored before its file, so that a file of another version was not there yet.
                 if let Some(version) = &source.version_id {
                     self.check_current(from, &beside, version).await?;
                 }
-                let key = format!("{}{INSTRUCTION_FILE_SUFFIX}", source.key);
-                let file = self.instruction_file(from.key(&key), &beside).await?;
                 // What cannot be opened here will not be opened there: better to say so than to spread it.
                 match file {
                     None => return Err(partial.without_instruction_file(Some(&key))),
@@ -94,7 +97,23 @@ impl Client {
         if let Some(text) = file {
             let beside = instruction_file_of_copy(&input);
             let same = source.bucket == call.bucket && source.key == call.key;
-            let output = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
+            let head = head_of_copy(&input);
+            let output = match input.send_with(&self.sdk).await {
+                Ok(output) => output,
+                Err(error) => {
+                    let meant = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                    let error = call.sdk_error(error);
+                    let there = stored_after_all(self, call, head, meant, len, &error).await;
+                    // An earlier copy looks the same, so that this one may have failed; but none stays without its file.
+                    if there.is_some() && !same {
+                        let new = beside.if_none_match("*");
+                        let _ = self
+                            .put_instruction_file(call, new, INSTRUCTION_FILE_SUFFIX, text)
+                            .await;
+                    }
+                    return Err(error);
+                }
+            };
             if !same {
                 self.put_instruction_file(call, beside, INSTRUCTION_FILE_SUFFIX, text).await?;
             }
@@ -113,10 +132,14 @@ impl Client {
         version: &str,
     ) -> Result<(), Error> {
         let head = head_of_get(of_version).set_version_id(None);
-        let head = head.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
-        // What is stored without versions is called so.
-        if head.version_id.as_deref().unwrap_or("null") == version {
-            return Ok(());
+        match head.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+            // What is stored without versions is called so.
+            Ok(head) if head.version_id.as_deref().unwrap_or("null") == version => return Ok(()),
+            Ok(_) => {}
+            // It was deleted, or is under another key of the caller's.
+            Err(Error::S3(error))
+                if *error.failure() == S3Failure::NoSuchKey || error.status() == Some(400) => {}
+            Err(error) => return Err(error),
         }
         let why = "its wrapped data key is in an instruction file, and the one there is that of the current version";
         Err(ApiMisuse::Setting { what: "version of the copy source", why }.into())

@@ -9,7 +9,10 @@ use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectInputBuilder;
 use aws_sdk_s3::operation::upload_part::builders::UploadPartInputBuilder;
+use aws_sdk_s3::types::TaggingDirective;
+use base64ct::{Base64, Encoding as _};
 
+use crate::crypto::{Hash, Hasher};
 use crate::error::{ApiMisuse, Error};
 
 /// Sets fields of a builder from the fields of the same name.
@@ -185,9 +188,38 @@ pub(super) fn head_of_put(input: &PutObjectInputBuilder) -> HeadObjectInputBuild
     head!(input)
 }
 
+/// Asks about an object that is a copy.
+pub(super) fn head_of_copy(input: &CopyObjectInputBuilder) -> HeadObjectInputBuilder {
+    head!(input)
+}
+
 /// The instruction file of an object that is a copy.
 pub(super) fn instruction_file_of_copy(input: &CopyObjectInputBuilder) -> PutObjectInputBuilder {
-    instruction_file!(input)
+    // Without that directive the copy does not get them either.
+    let tagging = match input.get_tagging_directive() {
+        Some(TaggingDirective::Replace) => input.get_tagging().clone(),
+        _ => None,
+    };
+    instruction_file!(input).set_tagging(tagging)
+}
+
+/// An instruction file that is not under the key that the caller brings.
+pub(super) fn without_customer_key(input: PutObjectInputBuilder) -> PutObjectInputBuilder {
+    input.set_sse_customer_algorithm(None).set_sse_customer_key(None).set_sse_customer_key_md5(None)
+}
+
+/// S3 wants a checksum of what is to be kept for long, and the SDK may be set to make none.
+pub(super) fn with_checksum(input: PutObjectInputBuilder, text: &str) -> PutObjectInputBuilder {
+    let is_kept = input.get_object_lock_mode().is_some()
+        || input.get_object_lock_retain_until_date().is_some()
+        || input.get_object_lock_legal_hold_status().is_some()
+        || input.get_object_lock_event_hold().is_some();
+    if !is_kept {
+        return input;
+    }
+    let mut hasher = Hasher::new(Hash::Sha256);
+    hasher.update(text.as_bytes());
+    input.checksum_sha256(Base64::encode_string(hasher.finish().as_ref()))
 }
 
 /// Asks about the object that would be got.

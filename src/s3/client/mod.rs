@@ -35,6 +35,7 @@ pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrap
 pub use upload::Upload;
 
 use self::call::Call;
+use self::inputs::with_checksum;
 use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
 use crate::s3::keyring::S3Keyring;
@@ -184,11 +185,8 @@ impl Client {
             .set_sse_customer_algorithm(beside.get_sse_customer_algorithm().clone())
             .set_sse_customer_key(beside.get_sse_customer_key().clone())
             .set_sse_customer_key_md5(beside.get_sse_customer_key_md5().clone());
-        let without = input
-            .clone()
-            .set_sse_customer_algorithm(None)
-            .set_sse_customer_key(None)
-            .set_sse_customer_key_md5(None);
+        let without = input.clone().set_sse_customer_algorithm(None);
+        let without = without.set_sse_customer_key(None).set_sse_customer_key_md5(None);
         let has_key = input.get_sse_customer_key().is_some();
         let mut found = input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error));
         // Some clients store the file without the caller's key of its object, with which it cannot be got then.
@@ -226,6 +224,7 @@ impl Client {
         let key = format!("{}{suffix}", call.key);
         let call = call.key(&key).operation("PutObject");
         let (mark, value) = EncodedMetadata::instruction_file_metadata();
+        let input = with_checksum(input, &text);
         let input = input.key(&key).metadata(mark, value).body(text.into_bytes().into());
         input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
         Ok(())

@@ -290,9 +290,9 @@ impl MultipartUpload {
                         let meant = self.shared.create.get_metadata().iter().flatten();
                         let meant = meant.map(|(key, value)| (key.as_str(), value.as_str()));
                         let (head, error) = (self.shared.head(), call.sdk_error(error));
-                        let head =
-                            stored_after_all(&self.client, call, head, meant, None, error).await?;
-                        complete_answer(call, head)
+                        let stored =
+                            stored_after_all(&self.client, call, head, meant, None, &error);
+                        complete_answer(call, stored.await.ok_or(error)?)
                     }
                 };
                 self.state().done = Some(output.clone());

@@ -115,9 +115,8 @@ impl<'a> PutObject<'a> {
             Err(error) => {
                 let error = call.sdk_error(error);
                 let meant = meant.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-                put_answer(
-                    stored_after_all(client, call, head, meant, Some(stored_len), error).await?,
-                )
+                let stored = stored_after_all(client, call, head, meant, Some(stored_len), &error);
+                put_answer(stored.await.ok_or(error)?)
             }
         };
         // After the object: an object that is not replaced, because a condition does not hold or the request

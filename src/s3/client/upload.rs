@@ -20,7 +20,7 @@ use super::multipart::{MAX_PARTS, check_part_len};
 use super::put::unusable_input;
 use super::{Client, InstructionFiles, MultipartUpload};
 use crate::context::EncryptionContext;
-use crate::error::{ApiMisuse, Error};
+use crate::error::{ApiMisuse, Error, S3Failure};
 use crate::materials::BoxFuture;
 use crate::s3::format::Format;
 use crate::secret::reserve_exact;
@@ -194,15 +194,19 @@ async fn uploaded<R: AsyncRead + Unpin + Send>(
     }
     let complete = CompleteMultipartUploadInputBuilder::default();
     let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match);
-    let output = match upload.complete(complete).await {
-        Ok(output) => output,
-        Err(error) => {
-            let _ = upload.abort().await;
-            guard.disarm();
-            return Err(error);
-        }
+    let completed = match upload.complete(complete.clone()).await {
+        Ok(output) => Ok(output),
+        Err(error) => match upload.abort().await {
+            // S3 may have completed it after all, but later than it was looked for.
+            Err(Error::S3(gone)) if *gone.failure() == S3Failure::NoSuchUpload => {
+                upload.complete(complete).await.map_err(|_| error)
+            }
+            // What failed first is what counts.
+            _ => Err(error),
+        },
     };
     guard.disarm();
+    let output = completed?;
     Ok(PutObjectOutput::builder()
         .set_e_tag(output.e_tag)
         .set_expiration(output.expiration)

@@ -7,6 +7,7 @@ use super::stored::{Stored, StoredFile};
 use crate::error::Error;
 use crate::s3::client::Client;
 use crate::s3::client::call::Call;
+use crate::s3::client::inputs::{with_checksum, without_customer_key};
 use crate::s3::metadata::EncodedMetadata;
 
 /// Where an instruction file is written, and what is there now.
@@ -39,6 +40,11 @@ pub(super) async fn put(
         // Not every client wrote it.
         .metadata(mark, value)
         .body(text.as_bytes().to_vec().into());
+    if model.output.sse_customer_algorithm.is_none() {
+        // The caller's key is that of the object alone.
+        input = without_customer_key(input);
+    }
+    input = with_checksum(input, text);
     if model.output.tag_count.is_some_and(|tags| tags > 0) {
         input = input.set_tagging(tags(client, call.key(model_key), &old.input).await?);
     }
