@@ -162,6 +162,32 @@ fn each_failure_is_told_and_attempts_are_counted() {
     assert_eq!(told[0].level, Level::WARN);
 }
 
+/// An alias is told as the key that it stood for, where AWS KMS said which.
+#[cfg(all(feature = "s3-format", feature = "testing"))]
+#[test]
+fn data_keys_of_objects_are_told() {
+    use waxseal::kms::KmsKeyring;
+    use waxseal::testing::{FakeKms, KeySpec};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let kms = FakeKms::new();
+    let arn = kms.create_key("eu-west-1", KeySpec::Symmetric).unwrap();
+    kms.create_alias("eu-west-1", "alias/x", &arn).unwrap();
+    let keyring = KmsKeyring::new(kms.client("eu-west-1"), "alias/x").unwrap();
+    let told = listen(|| {
+        runtime.block_on(async {
+            drop(waxseal::s3::prepare(&keyring).await.unwrap());
+            kms.disable(&arn).unwrap();
+            waxseal::s3::prepare(&keyring).await.unwrap_err();
+        });
+    });
+    let what: Vec<_> = told.iter().map(Told::what).collect();
+    assert_eq!(
+        what,
+        [["generate", "aws-kms", &arn, "ok"], ["generate", "aws-kms", "alias/x", "disabled"]]
+    );
+}
+
 /// One event for each record that CloudTrail has, and one for each wrapping that it does not see.
 #[cfg(feature = "testing")]
 #[test]

@@ -334,3 +334,20 @@ fn unusable(error: PemError) -> Error {
 
 /// Enough to tell two keys apart.
 const DESCRIPTION_BYTES: usize = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_keys_are_read_as_they_were_written() {
+        for curve in [EcdhCurve::P256, EcdhCurve::P384, EcdhCurve::P521] {
+            let key = EcPrivateKey::generate(curve).unwrap().public_key().unwrap();
+            let der = key.to_der().unwrap();
+            let again = EcPublicKey::from_pem(&key.to_pem().unwrap()).unwrap();
+            assert_eq!((again.curve(), again.to_der().unwrap()), (curve, der.clone()));
+            let again = EcPublicKey::from_der(&der).unwrap();
+            assert_eq!((again.curve(), again.to_der().unwrap()), (curve, der));
+        }
+    }
+}

@@ -241,6 +241,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn public_keys_are_read_as_they_were_written() {
+        let private = RsaPrivateKey::generate(2048).unwrap();
+        let text = private.public_key().unwrap().to_pem().unwrap();
+        let again = RsaPublicKey::from_pem(&text).unwrap();
+        assert_eq!(again.to_pem().unwrap(), text);
+        assert!(RawRsaKeyring::key_pair("n", "k", RsaPadding::OaepSha256, again, private).is_ok());
+    }
+
+    #[test]
     fn keys_that_are_not_a_pair_are_refused() {
         let pair = |public: &RsaPrivateKey, private| {
             let public = public.public_key().unwrap();

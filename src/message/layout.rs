@@ -194,6 +194,16 @@ mod tests {
         }
     }
 
+    /// The number of the final frame counts, too.
+    #[test]
+    fn a_length_of_too_many_frames_is_none_of_a_message() {
+        let layout = FrameLayout::new(100, 1).unwrap();
+        let ending_after = |regular: u64| 100 + regular * 33 + 40 + 1;
+        let most = u64::from(u32::MAX) - 1;
+        assert_eq!(layout.plaintext_len(ending_after(most)), Some(most + 1));
+        assert_eq!(layout.plaintext_len(ending_after(most + 1)), None);
+    }
+
     #[test]
     fn an_empty_final_frame_is_understood() {
         let layout = FrameLayout::new(0, 8).unwrap();

@@ -175,6 +175,30 @@ async fn every_attempt_is_told() {
     assert_eq!(failures, [wrong, KmsFailure::Disabled]);
 }
 
+/// Errors tell which keyring it was, and its `Debug` where it asks.
+#[tokio::test]
+async fn each_keyring_has_its_name() {
+    let (kms, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    kms.disable(&arn).unwrap();
+    let client = || kms.client(IRELAND);
+    let all: [(&str, Box<dyn Keyring>); 4] = [
+        ("AWS KMS keyring", Box::new(KmsKeyring::new(client(), &arn).unwrap())),
+        ("AWS KMS MRK keyring", Box::new(KmsKeyring::mrk_aware(client(), &arn).unwrap())),
+        ("AWS KMS discovery keyring", Box::new(KmsDiscoveryKeyring::new(client()))),
+        (
+            "AWS KMS MRK discovery keyring",
+            Box::new(KmsDiscoveryKeyring::mrk_aware(client()).unwrap()),
+        ),
+    ];
+    for (name, keyring) in all {
+        let attempts = attempts(&*keyring, &message).await;
+        let [Attempt { keyring: told, .. }] = &attempts[..] else { panic!("{attempts:?}") };
+        assert_eq!(told, name);
+        assert!(format!("{keyring:?}").contains(IRELAND), "{keyring:?}");
+    }
+}
+
 #[tokio::test]
 async fn discovery_fails_before_any_call_if_one_names_no_key() {
     let (kms, arn, keyring) = one_key();

@@ -1,10 +1,14 @@
 //! What users read when AWS KMS does not do what it was asked for.
 
 use std::error::Error as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use aws_sdk_kms::Client;
+use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
+use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use waxseal::kms::{KmsFailure, KmsKeyring};
 use waxseal::testing::{Fault, KeySpec, NewKey, Operation};
 
@@ -114,7 +118,7 @@ async fn what_the_network_does_is_told() {
     let message = encrypt(&keyring).await;
     for (fault, expected) in [
         (Fault::timed_out(), "it timed out"),
-        (Fault::connection_reset(), "there is no connection ("),
+        (Fault::connection_reset(), "there is no connection (the connection was reset)"),
         (Fault::internal(), "the service is not available"),
         (Fault::key_unavailable(), "the service is not available"),
     ] {
@@ -125,6 +129,43 @@ async fn what_the_network_does_is_told() {
             [failure(&keyring, &message).await.to_string(), wrap_error(&keyring).await.to_string()];
         assert!(told.iter().all(|told| told.contains(expected)), "{told:?}");
         kms.clear_faults();
+    }
+}
+
+/// As proxies answer, and gateways that know nothing of AWS KMS.
+#[tokio::test]
+async fn a_status_without_a_code_is_told() {
+    let (_, arn, keyring) = one_key();
+    let message = encrypt(&keyring).await;
+    for (status, expected) in [
+        (500, KmsFailure::Unavailable),
+        (503, KmsFailure::Unavailable),
+        (499, KmsFailure::Other("HTTP status 499".into())),
+        (300, KmsFailure::Other("HTTP status 300".into())),
+        (200, KmsFailure::WrongAnswer("it cannot be read".into())),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let answered = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            // The body is JSON, and comes last.
+            while !request.ends_with(b"}") {
+                let len = stream.read(&mut part).unwrap();
+                assert_ne!(len, 0);
+                request.extend_from_slice(&part[..len]);
+            }
+            write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\nsorry").unwrap();
+        });
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(IRELAND))
+            .credentials_provider(Credentials::new("AKIAFAKEKMS", "none", None, None, "test"))
+            .endpoint_url(endpoint)
+            .retry_config(RetryConfig::disabled());
+        let keyring = KmsKeyring::new(Client::from_conf(config.build()), &arn).unwrap();
+        assert_eq!(failure(&keyring, &message).await, expected);
+        answered.join().unwrap();
     }
 }
 

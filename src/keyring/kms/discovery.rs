@@ -94,8 +94,9 @@ impl KmsDiscoveryKeyring {
         let mut attempts = Vec::new();
         for (index, edk, key) in own {
             let key = match &self.mrk_region {
-                Some(region) if key.is_multi_region() => key.in_region(region),
-                _ => key,
+                // Of those that are not multi-region, only the keys that are there are own.
+                Some(region) => key.in_region(region),
+                None => key,
             };
             let timer = events::start();
             let how = Decrypt::Symmetric(request.context());

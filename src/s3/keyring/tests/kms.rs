@@ -56,6 +56,18 @@ fn named(algorithm: WrappingAlgorithm, wrapped: &WrappedDataKey) -> WrappedDataK
     WrappedDataKey::new(algorithm, wrapped.ciphertext()).with_context(wrapped.context().clone())
 }
 
+/// Which key of which keyring, as errors name it.
+#[test]
+fn each_keyring_has_its_name() {
+    let Setup { kms, arn, keyring } = setup();
+    let name = |keyring: &dyn S3Keyring| keyring.describe();
+    assert_eq!(name(&keyring), format!("AWS KMS keyring `{arn}`"));
+    let mrk = KmsKeyring::mrk_aware(kms.client(REGION), &arn).unwrap();
+    assert_eq!(name(&mrk), format!("AWS KMS MRK keyring `{arn}`"));
+    let discovery = KmsDiscoveryKeyring::new(kms.client(REGION));
+    assert_eq!(name(&discovery), "AWS KMS discovery keyring");
+}
+
 #[tokio::test]
 async fn the_content_cipher_is_bound_into_the_context() {
     let Setup { kms, arn, keyring } = setup();
