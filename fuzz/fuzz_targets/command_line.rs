@@ -188,8 +188,11 @@ fn pairs(choices: Choices<'_>) {
     assert_eq!(context::to_store(&pairs, None).is_ok(), good && names.is_empty());
 }
 
-/// A key where a pair should be: PEM, or Base64 whose padding looks like an empty value.
+/// A key where a pair should be: a private one in PEM, or Base64 whose padding looks like an empty value.
 fn is_key(pair: &str) -> bool {
+    if pair.contains("PRIVATE KEY-----") {
+        return true;
+    }
     let text = pair.trim_end_matches('=');
     let padding = pair.len() - text.len();
     if padding == 0 || text.contains('=') {
