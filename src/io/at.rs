@@ -149,8 +149,8 @@ read_at_behind!(&R, Arc<R>, Box<R>);
 ///
 /// Everything that it gives is authentic: it is at that place of that plaintext, and the final frame, which is opened
 /// before anything else, proves where that ends. If the message is changed or cut meanwhile, reads of such a
-/// place fail, or give what was there before where that is still known. Messages that are signed are refused, since only all of a message tells who signed it, and so are those
-/// without frames.
+/// place fail, or give what was there before where that is still known. Messages that are signed are refused, since only
+/// all of a message tells who signed it, and so are those without frames.
 ///
 /// A read opens the frames that it touches, whole; what it needed only a part of is kept in a cache, and the final
 /// frame is kept, too, if it has at most 1 MiB. Memory is a few mebibytes, and some three frames for each thread that

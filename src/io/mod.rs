@@ -51,6 +51,15 @@ trait Work {
     fn is_long(&self) -> bool;
 }
 
+/// What a source fills.
+trait Fed {
+    /// Where more goes.
+    fn input(&mut self) -> &mut Block;
+
+    /// The source has no more for now; whether something can be done without it.
+    fn pause(&mut self) -> bool;
+}
+
 /// Pulls a plaintext out of a message.
 #[derive(Debug)]
 enum DecryptPull {
@@ -98,19 +107,16 @@ impl DecryptPull {
         Ok(Pull::End)
     }
 
-    /// The source has no more for now; whether something can be done without it.
-    fn pause(&mut self) -> bool {
+    fn header(&self) -> &AuthenticHeader {
         match self {
-            // It holds only what is not a frame yet.
-            Self::Direct { .. } => false,
-            Self::Ahead(ahead) => {
-                ahead.message.paused = true;
-                !ahead.needs_input()
-            }
+            Self::Direct { decryptor, .. } => decryptor.header(),
+            Self::Ahead(ahead) => ahead.decryptor.header(),
         }
     }
+}
 
-    /// Where more of the message goes, sized for its frames.
+impl Fed for DecryptPull {
+    /// Sized for the frames of the message.
     fn input(&mut self) -> &mut Block {
         match self {
             Self::Direct { decryptor, input } => {
@@ -121,10 +127,14 @@ impl DecryptPull {
         }
     }
 
-    fn header(&self) -> &AuthenticHeader {
+    fn pause(&mut self) -> bool {
         match self {
-            Self::Direct { decryptor, .. } => decryptor.header(),
-            Self::Ahead(ahead) => ahead.decryptor.header(),
+            // It holds only what is not a frame yet.
+            Self::Direct { .. } => false,
+            Self::Ahead(ahead) => {
+                ahead.message.paused = true;
+                !ahead.needs_input()
+            }
         }
     }
 }
@@ -221,7 +231,19 @@ impl EncryptPull {
         Ok(Pull::End)
     }
 
-    /// The source has no more for now; whether something can be done without it.
+    fn header(&self) -> &Header {
+        self.0.header()
+    }
+}
+
+impl Fed for EncryptPull {
+    fn input(&mut self) -> &mut Block {
+        match &mut self.0 {
+            Sealing::Direct { block, .. } => block,
+            Sealing::Ahead(ahead) => &mut ahead.plaintext,
+        }
+    }
+
     fn pause(&mut self) -> bool {
         match &mut self.0 {
             // It holds only what is not a frame yet.
@@ -231,18 +253,6 @@ impl EncryptPull {
                 !ahead.needs_input()
             }
         }
-    }
-
-    /// Where more plaintext goes.
-    fn input(&mut self) -> &mut Block {
-        match &mut self.0 {
-            Sealing::Direct { block, .. } => block,
-            Sealing::Ahead(ahead) => &mut ahead.plaintext,
-        }
-    }
-
-    fn header(&self) -> &Header {
-        self.0.header()
     }
 }
 

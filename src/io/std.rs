@@ -7,7 +7,8 @@ use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::encrypt::Encryptor;
 use crate::error::Error;
 use crate::io::{
-    DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Push, Shell, Source, Unused, Work as _,
+    DecryptPull, EncryptPull, EncryptPush, Fed, HeaderPull, Pull, Push, Shell, Source, Unused,
+    Work as _,
 };
 use crate::materials::MaterialsManager;
 use crate::message::{EncryptedDataKey, Header};
@@ -159,18 +160,7 @@ impl<R: Read> Read for EncryptReader<R> {
                 Pull::Bytes(len) => return Ok(len),
                 Pull::End => return Ok(0),
                 Pull::NeedsWork => self.pull.work()?,
-                Pull::NeedsInput => {
-                    let input = self.pull.input();
-                    match self.inner.read(input.room()) {
-                        Ok(len) => input.received(len)?,
-                        Err(error) => {
-                            let is_passing = error.kind() == io::ErrorKind::WouldBlock;
-                            if !is_passing || !self.pull.pause() {
-                                return Err(error);
-                            }
-                        }
-                    }
-                }
+                Pull::NeedsInput => fill(&mut self.pull, &mut self.inner)?,
             }
         }
     }
@@ -246,18 +236,7 @@ impl<R: Read> Read for DecryptReader<R> {
                 Pull::Bytes(len) => return Ok(len),
                 Pull::End => return Ok(0),
                 Pull::NeedsWork => self.pull.work()?,
-                Pull::NeedsInput => {
-                    let input = self.pull.input();
-                    match self.inner.read(input.room()) {
-                        Ok(len) => input.received(len)?,
-                        Err(error) => {
-                            let is_passing = error.kind() == io::ErrorKind::WouldBlock;
-                            if !is_passing || !self.pull.pause() {
-                                return Err(error);
-                            }
-                        }
-                    }
-                }
+                Pull::NeedsInput => fill(&mut self.pull, &mut self.inner)?,
             }
         }
     }
@@ -266,6 +245,16 @@ impl<R: Read> Read for DecryptReader<R> {
 impl<R> Shell<R> for DecryptReader<R> {
     fn assemble(inner: R, decryptor: Decryptor, input: Unused) -> Self {
         Self { pull: DecryptPull::new(decryptor, input), inner }
+    }
+}
+
+/// Reads more, unless the source has none for now and something can be done without it.
+fn fill<R: Read>(pull: &mut impl Fed, inner: &mut R) -> io::Result<()> {
+    let input = pull.input();
+    match inner.read(input.room()) {
+        Ok(len) => input.received(len),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && pull.pause() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

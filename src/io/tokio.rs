@@ -12,7 +12,7 @@ use crate::encrypt::Encryptor;
 use crate::error::Error;
 use crate::io::engine::Engine;
 use crate::io::{
-    DecryptPull, EncryptPull, EncryptPush, HeaderPull, Pull, Push, Shell, Source, Unused,
+    DecryptPull, EncryptPull, EncryptPush, Fed, HeaderPull, Pull, Push, Shell, Source, Unused,
 };
 use crate::materials::MaterialsManager;
 use crate::message::{EncryptedDataKey, Header};
@@ -174,14 +174,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for EncryptReader<R> {
                 }
                 Pull::End => return Poll::Ready(Ok(())),
                 Pull::NeedsWork => pull.work()?,
-                Pull::NeedsInput => {
-                    let input = here.input();
-                    match poll_fill(inner, cx, input.room())? {
-                        Poll::Ready(len) => input.received(len)?,
-                        Poll::Pending if here.pause() => {}
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
+                Pull::NeedsInput => ready!(poll_feed(here, inner, cx))?,
             }
         }
     }
@@ -267,14 +260,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for DecryptReader<R> {
                 }
                 Pull::End => return Poll::Ready(Ok(())),
                 Pull::NeedsWork => pull.work()?,
-                Pull::NeedsInput => {
-                    let input = here.input();
-                    match poll_fill(inner, cx, input.room())? {
-                        Poll::Ready(len) => input.received(len)?,
-                        Poll::Pending if here.pause() => {}
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
+                Pull::NeedsInput => ready!(poll_feed(here, inner, cx))?,
             }
         }
     }
@@ -307,6 +293,20 @@ impl<R> LockedReader<R> {
         keys: &M,
     ) -> Unlock<'_, M, Source<R, DecryptReader<R>>> {
         Unlock::new(self.locked, keys, self.source)
+    }
+}
+
+/// Reads more, unless the source has none for now and something can be done without it.
+fn poll_feed<R: AsyncRead + Unpin>(
+    pull: &mut impl Fed,
+    inner: &mut R,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    let input = pull.input();
+    match poll_fill(inner, cx, input.room())? {
+        Poll::Ready(len) => Poll::Ready(input.received(len)),
+        Poll::Pending if pull.pause() => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
     }
 }
 
