@@ -1,11 +1,16 @@
-//! Instruction files beside the usual ones.
+//! Instruction files: which are read, whoever wrote them, and how they are kept.
 
 use aws_sdk_s3::operation::copy_object::CopyObjectInput;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsInput;
+use aws_sdk_s3::types::{
+    Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode, RequestPayer,
+};
+use aws_smithy_types::DateTime;
 use waxseal::s3::InstructionFiles;
 use waxseal::{Error, ObjectError};
 
 use super::client::{bytes, get, open, put};
-use super::keys::{aes, client};
+use super::keys::{Keys, aes, client};
 use super::server::{BUCKET, Fault, Operation, World};
 use super::stored::{Stored, everything, keyring_of, opened, plaintext_of};
 
@@ -139,4 +144,61 @@ async fn a_copy_of_an_old_version_does_not_get_the_file_of_another() {
     }
     assert_eq!(world.faults().count(Operation::CopyObject), 0);
     s3.copy_object(copy("bucket/k?versionId=null")).await.unwrap();
+}
+
+/// An instruction file that can be deleted where its object cannot makes that unreadable.
+#[tokio::test]
+async fn an_instruction_file_is_kept_as_long_as_its_object() {
+    let (world, keys) = (World::new(), Keys::new());
+    let s3 = client(&world, &keys.aes).instruction_files(InstructionFiles::Always);
+    let put = put("k")
+        .body(bytes(5).into())
+        .object_lock_mode(ObjectLockMode::Compliance)
+        .object_lock_retain_until_date(DateTime::from_secs(4_000_000_000))
+        .object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On)
+        .request_payer(RequestPayer::Requester)
+        .tagging("tenant=42");
+    // It does not matter here whether the server knows of these.
+    drop(s3.put_object(put).await);
+    let seen = world.faults().seen();
+    let puts: Vec<_> = seen.iter().filter(|seen| seen.operation == Operation::PutObject).collect();
+    let [object, file] = puts[..] else { panic!("{puts:?}") };
+    assert!(file.path.ends_with("/k.instruction"));
+    for name in [
+        "x-amz-object-lock-mode",
+        "x-amz-object-lock-retain-until-date",
+        "x-amz-object-lock-legal-hold",
+        "x-amz-request-payer",
+        "x-amz-tagging",
+    ] {
+        assert!(object.header(name).is_some(), "{name}");
+        assert_eq!(object.header(name), file.header(name), "{name}");
+    }
+    // S3 wants one for what is to be kept, and not every SDK is set to make one.
+    assert!(file.header("x-amz-checksum-sha256").is_some());
+}
+
+/// What is deleted is deleted; whose state is not known keeps its instruction file, and the others lose theirs.
+#[tokio::test]
+async fn an_unknown_state_of_one_object_does_not_keep_the_files_of_others() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    let mut delete = Delete::builder();
+    for key in ["a", "b", "c"] {
+        s3.put_object(put(key).body(bytes(5).into())).await.unwrap();
+        delete = delete
+            .objects(ObjectIdentifier::builder().key(key).version_id("null").build().unwrap());
+    }
+    world.faults().next(Operation::HeadObject, 1, Fault::Refuse(403, "AccessDenied"));
+    let input = DeleteObjectsInput::builder().bucket(BUCKET).delete(delete.build().unwrap());
+    let result = s3.delete_objects(input.request_payer(RequestPayer::Requester)).await;
+    let Err(Error::S3(error)) = result else { panic!("{result:?}") };
+    assert_eq!((error.operation(), error.on()), ("HeadObject", "bucket/a"));
+    assert_eq!(world.keys(), ["a.instruction"]);
+    let seen = world.faults().seen();
+    let asked = seen.iter().filter(|seen| seen.operation == Operation::HeadObject);
+    assert!(
+        asked.clone().count() == 3
+            && asked.into_iter().all(|seen| seen.header("x-amz-request-payer").is_some())
+    );
 }
