@@ -175,7 +175,7 @@ impl From<Error> for Failure {
             Error::Policy(PolicyError::ContextMissing { key }) if looks_like_key(key) => {
                 return Self {
                     exit: Exit::Policy,
-                    message: "the encryption context has no name as one that is required and looks like a key itself"
+                    message: "a required name, which looks like a key itself, is not in the encryption context"
                         .into(),
                     hint: KEY_GIVEN.into(),
                 };

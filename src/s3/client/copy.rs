@@ -121,9 +121,7 @@ impl Client {
         }
         input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))
     }
-}
 
-impl Client {
     /// Refuses a version that is not the current one: the instruction file is that of another.
     async fn check_current(
         &self,

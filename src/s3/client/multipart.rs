@@ -270,8 +270,8 @@ impl MultipartUpload {
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] if a part is missing, [`Error::S3`] if S3 refuses, or does not answer and does not have the
-    /// object. The upload is still there then: complete it again, or abort it. Where only the instruction file was not stored, which opens the object,
-    /// completing again stores it.
+    /// object. The upload is still there then: complete it again, or abort it. Where only the instruction file was not
+    /// stored, which opens the object, completing again stores it.
     pub async fn complete(
         &self,
         input: CompleteMultipartUploadInputBuilder,

@@ -1,4 +1,4 @@
-//! JSON objects whose values are all text: instruction files, encryption contexts, material descriptions.
+//! JSON objects whose values are text, but for a few numbers: instruction files, encryption contexts, material descriptions.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
