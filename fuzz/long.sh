@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `fuzz/long.sh TARGET CPU_SECONDS` runs a target until it has used so much user CPU time, in slices of some
+# `fuzz/long.sh TARGET CPU_SECONDS` runs a target until it has used so much CPU time, in slices of some
 # minutes, from its corpus, which it keeps. Each slice adds a line to fuzz/runs.tsv; findings stop nothing.
 # `fuzz/long.sh table` prints what is there as Markdown, for docs/fuzzing.md.
 set -euo pipefail
@@ -40,12 +40,12 @@ while [ "$used" -lt "$wanted" ]; do
     findings=0
     left=$((wanted - used + 1))
     slice=$((left < 300 ? left : 300))
-    TIMEFORMAT='user CPU %U'
+    TIMEFORMAT='CPU %U %S'
     { time nice -n 19 "$program" "$PWD/fuzz/corpus/$target" -artifact_prefix="$PWD/fuzz/artifacts/$target/" \
         -max_total_time="$slice" -max_len=8192 -rss_limit_mb=1024 -timeout=10 -detect_leaks=0 -print_final_stats=1; } \
         >"$log" 2>&1 || findings=1
     [ "$findings" -eq 0 ] || tail -60 "$log" >"fuzz/artifacts/$target/log-$(date +%s)"
-    cpu=$(awk '/^user CPU/ { print int($3 + 0.5) }' "$log")
+    cpu=$(awk '/^CPU / { print int($2 + $3 + 0.5) }' "$log")
     executions=$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")
     edges=$(grep -ao 'cov: [0-9]*' "$log" | tail -1 | cut -c6- || true)
     corpus=$(find "fuzz/corpus/$target" -type f | wc -l)
