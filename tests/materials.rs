@@ -110,6 +110,15 @@ async fn a_manager_cannot_contradict_the_header() {
     assert!(matches!(error, Error::Policy(PolicyError::ContextMismatch { .. })), "{error:?}");
 }
 
+/// So no key is used, and no service asked, for a message that nobody wants.
+#[tokio::test]
+async fn what_contradicts_the_caller_is_told_before_a_manager_is_asked() {
+    let message = waxseal::encrypt(b"x", &aes("a")).context([("tenant", "a")]).now().unwrap();
+    let unasked = decrypting(|_| panic!("the manager was asked"));
+    let error = waxseal::decrypt(&message, &unasked).require([("tenant", "b")]).await.unwrap_err();
+    assert!(matches!(error, Error::Policy(PolicyError::ContextMismatch { .. })), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_manager_cannot_weaken_the_suite() {
     let weak = AlgorithmSuite::Aes256GcmIv12Tag16HkdfSha256;
