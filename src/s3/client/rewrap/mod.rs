@@ -47,8 +47,7 @@ impl Client {
     /// ETag is still the same. Headers, tags, encryption by S3 and object locks are kept, as far as the
     /// credentials may see them; **access control lists and encryption contexts of SSE-KMS are not**, nor is
     /// metadata that somebody else changes in the meantime. In a bucket with versions there is a new one.
-    /// Where a retention is over, S3 refuses its date and nothing is changed: give the object a later one first
-    /// (`PutObjectRetention`).
+    /// S3 refuses a retention date that is over, and so an object whose retention has ended: it stays as it is.
     ///
     /// Old versions, copies and backups still open with the old key, and who had the data key has it still:
     /// against that only encrypting anew helps. That is also what objects need whose content is encrypted with
