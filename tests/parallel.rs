@@ -217,15 +217,18 @@ mod with_tokio {
                 let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
                 read.unwrap_or_else(|_| panic!("it waits, with {frames} frames there")).unwrap();
                 assert!(found == plaintext[..frames * FRAME]);
-
+            }
+            for len in
+                [1, 2, 17, 33].map(|frames| frames * FRAME + 1).into_iter().chain(WHOLE_ROOMS)
+            {
                 let (mut near, far) = tokio::io::duplex(1 << 20);
-                near.write_all(&plaintext[..frames * FRAME + 1]).await.unwrap();
+                near.write_all(&plaintext[..len]).await.unwrap();
                 let mut reader = waxseal::tokio::EncryptReader::new(case.encryptor(), far);
                 let header_len = usize::try_from(reader.header().len()).unwrap();
-                let mut sealed = vec![0; header_len + frames * 4096];
+                let mut sealed = vec![0; header_len + (len - 1) / FRAME * 4096];
                 let read = reader.read_exact(&mut sealed);
                 let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
-                read.unwrap_or_else(|_| panic!("it waits, with {frames} frames there")).unwrap();
+                read.unwrap_or_else(|_| panic!("it waits, with {len} bytes there")).unwrap();
             }
         });
     }
@@ -393,6 +396,9 @@ fn a_flushed_writer_holds_back_no_more_than_a_frame() {
     assert!(decrypt_by_reader(&message, 2).1.is_ok());
 }
 
+/// Plaintexts, in bytes, that just fill the room that a reader gives its source, as it grows.
+const WHOLE_ROOMS: [usize; 3] = [1 << 16, 1 << 17, 1 << 18];
+
 /// Also where what the source had just filled the room that it was given.
 #[test]
 fn what_is_there_comes_out_before_a_source_that_would_block() {
@@ -423,13 +429,14 @@ fn what_is_there_comes_out_before_a_source_that_would_block() {
         let message = encrypt_at_once(case, &plaintext);
         let header_len =
             usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();
-        for frames in [1, 2, 15, 16, 17, 31, 32, 33, 48, 64] {
-            let reader =
-                EncryptReader::new(case.encryptor(), Burst(&plaintext[..frames * FRAME + 1]));
-            let header_len_here = usize::try_from(reader.header().len()).unwrap();
-            let sealed = until_it_blocks(reader);
-            assert_eq!(sealed.len(), header_len_here + frames * 4096, "{threads} threads");
-
+        let frames = [1, 2, 15, 16, 17, 31, 32, 33, 48, 64];
+        for len in frames.map(|frames| frames * FRAME + 1).into_iter().chain(WHOLE_ROOMS) {
+            let reader = EncryptReader::new(case.encryptor(), Burst(&plaintext[..len]));
+            let header_len = usize::try_from(reader.header().len()).unwrap();
+            let sealed = until_it_blocks(reader).len() - header_len;
+            assert_eq!(sealed, (len - 1) / FRAME * 4096, "{len} bytes, {threads} threads");
+        }
+        for frames in frames {
             let keyring = keyring();
             let source = Burst(&message[..header_len + frames * 4096]);
             let unlock = DecryptReader::open(source).unwrap().unlock(&keyring);
