@@ -121,7 +121,10 @@ impl Target {
             Self::File { path, force, mode } => {
                 let temporary = Unfinished::create_in(folder(&path))
                     .map_err(|error| cannot_write(&path, &error))?;
-                Ok(Output::File { temporary, path, force, mode })
+                // What comes there later does not tell who may read the output.
+                let there = path.symlink_metadata().ok().filter(Metadata::is_file);
+                let replaced = there.filter(|_| force);
+                Ok(Output::File { temporary, path, force, mode, replaced })
             }
         }
     }
@@ -131,7 +134,14 @@ impl Target {
 #[derive(Debug)]
 pub(crate) enum Output {
     Stdout(File),
-    File { temporary: Unfinished, path: PathBuf, force: bool, mode: Mode },
+    File {
+        temporary: Unfinished,
+        path: PathBuf,
+        force: bool,
+        mode: Mode,
+        /// The file that was there at the start, if it may be replaced.
+        replaced: Option<Metadata>,
+    },
 }
 
 impl Output {
@@ -140,13 +150,16 @@ impl Output {
         match self {
             // Nothing is buffered.
             Self::Stdout(_) => Ok(()),
-            Self::File { temporary, path, force, mode } => commit(temporary, &path, force, mode)
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::AlreadyExists if path.is_symlink() => link(&path),
-                    io::ErrorKind::AlreadyExists if !force => exists(&path),
-                    _ if force => cannot_write(&path, &error),
-                    _ => cannot_name(&path, &error),
-                }),
+            Self::File { temporary, path, force, mode, replaced } => {
+                commit(temporary, &path, force, mode, replaced.as_ref()).map_err(
+                    |error| match error.kind() {
+                        io::ErrorKind::AlreadyExists if path.is_symlink() => link(&path),
+                        io::ErrorKind::AlreadyExists if !force => exists(&path),
+                        _ if force => cannot_write(&path, &error),
+                        _ => cannot_name(&path, &error),
+                    },
+                )
+            }
         }
     }
 
@@ -186,8 +199,14 @@ pub(crate) fn stdout_failed(error: &io::Error) -> Failure {
     Failure::io("cannot write to standard output", error)
 }
 
-fn commit(temporary: Unfinished, path: &Path, force: bool, mode: Mode) -> io::Result<()> {
-    set_mode(temporary.file()?, path, mode)?;
+fn commit(
+    temporary: Unfinished,
+    path: &Path,
+    force: bool,
+    mode: Mode,
+    replaced: Option<&Metadata>,
+) -> io::Result<()> {
+    set_mode(temporary.file()?, path, mode, replaced)?;
     temporary.file()?.sync_all()?;
     if path.is_symlink() {
         // It came in between.
@@ -209,10 +228,9 @@ fn sync_folder(_: &Path) {}
 
 /// Gives the mode of the file that is replaced, or the one that any new file there would have.
 #[cfg(unix)]
-fn set_mode(file: &File, path: &Path, mode: Mode) -> io::Result<()> {
+fn set_mode(file: &File, path: &Path, mode: Mode, replaced: Option<&Metadata>) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 
-    let replaced = path.symlink_metadata().ok().filter(Metadata::is_file);
     let permissions = match (mode, replaced) {
         // The mask may have taken some of it away.
         (Mode::Secret, _) => fs::Permissions::from_mode(0o600),
@@ -271,7 +289,7 @@ mod acl {
 }
 
 #[cfg(not(unix))]
-fn set_mode(_: &File, _: &Path, _: Mode) -> io::Result<()> {
+fn set_mode(_: &File, _: &Path, _: Mode, _: Option<&Metadata>) -> io::Result<()> {
     Ok(())
 }
 
@@ -395,6 +413,27 @@ mod tests {
         assert!(output.commit().is_err());
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Else whoever may write into the folder would choose who reads the output.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_came_in_between_does_not_tell_who_may_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        for force in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            let output = Target::file(&path, force, Mode::Usual).unwrap().create().unwrap();
+            let Output::File { temporary, .. } = &output else { panic!("it is a file") };
+            let written = temporary.file().unwrap().try_clone().unwrap();
+            fs::write(&path, b"theirs").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
+            assert_eq!(output.commit().is_ok(), force);
+            let usual = Unfinished::usual_permissions_in(folder.path()).unwrap();
+            let mode = |permissions: fs::Permissions| permissions.mode() & 0o777;
+            assert_eq!(mode(written.metadata().unwrap().permissions()), mode(usual), "{force}");
+        }
     }
 
     #[cfg(unix)]
