@@ -5,6 +5,8 @@ use std::fmt;
 use super::excerpt::{MAX_NAMES, more};
 #[cfg(feature = "kms")]
 use super::kms::KmsError;
+#[cfg(feature = "s3")]
+use super::kms::KmsFailure;
 use super::{ContextError, Error};
 
 /// No data key could be had.
@@ -103,6 +105,23 @@ impl Attempt {
     /// Describes one failed attempt.
     pub fn new(keyring: impl Into<String>, index: usize, failure: UnwrapFailure) -> Self {
         Self { keyring: keyring.into(), index, failure }
+    }
+
+    /// Whether it says that the keyring can never open it. A service that does not answer says nothing.
+    #[cfg(feature = "s3")]
+    pub(crate) fn is_certain(&self) -> bool {
+        match &self.failure {
+            UnwrapFailure::Malformed(_)
+            | UnwrapFailure::NoPrivateKey
+            | UnwrapFailure::Unable(_)
+            | UnwrapFailure::Unauthentic
+            | UnwrapFailure::WrongLen { .. } => true,
+            UnwrapFailure::Kms(error) => {
+                matches!(error.failure(), KmsFailure::IncorrectKey | KmsFailure::ContextMismatch)
+            }
+            UnwrapFailure::Several(attempts) => attempts.iter().all(Self::is_certain),
+            UnwrapFailure::Other(_) => false,
+        }
     }
 }
 

@@ -122,6 +122,7 @@ async fn a_data_key_that_the_object_does_not_commit_to_opens_nothing() {
     put.body(bytes(21).into()).send().await.unwrap();
     let found = all(&s3, "c", true).await;
     assert!(matches!(found[0].opened_by(), Some(Err(Error::Keyring(_)))), "{found:?}");
+    assert!(!found[0].is_unknown());
 }
 
 #[tokio::test]

@@ -131,7 +131,15 @@ pub struct ObjectAudit {
     key: String,
     stored_len: u64,
     found: Result<Found, Error>,
-    opened_by: Option<Result<String, Error>>,
+    opened_by: Option<Result<String, NotOpened>>,
+}
+
+/// No keyring opened it.
+#[derive(Debug)]
+struct NotOpened {
+    error: Error,
+    /// Whether each of them can never do so.
+    is_certain: bool,
 }
 
 /// How an object is encrypted.
@@ -186,9 +194,19 @@ impl ObjectAudit {
     /// the data key is wrapped with an algorithm that does not notice a wrong key: only the content would tell.
     ///
     /// # Errors
-    /// Why none does: [`Error::Keyring`], with each that tried.
+    /// Why none does: [`Error::Keyring`], with each that tried. One of them may still do, if
+    /// [`is_unknown`](Self::is_unknown).
     pub fn opened_by(&self) -> Option<Result<&str, &Error>> {
-        self.opened_by.as_ref().map(|by| by.as_ref().map(String::as_str))
+        let by = self.opened_by.as_ref()?.as_ref();
+        Some(by.map(String::as_str).map_err(|not_opened| &not_opened.error))
+    }
+
+    /// Whether a service did not answer: Amazon S3 on what the object is, or one behind a keyring, such as AWS KMS, on
+    /// whether it opens the object, and no other keyring does. A refusal is no answer either.
+    /// [`error`](Self::error) and [`opened_by`](Self::opened_by) tell why.
+    pub fn is_unknown(&self) -> bool {
+        let no_answer = self.error().is_some_and(|e| !matches!(e.unshared(), Error::Object(_)));
+        no_answer || matches!(&self.opened_by, Some(Err(not_opened)) if !not_opened.is_certain)
     }
 
     /// What is wrong with it: its metadata is not as a format has it, or it could not be asked about.
@@ -309,7 +327,10 @@ impl Auditor<'_> {
 }
 
 /// The keyring that opens an object, whatever the policy of the client and the context are.
-async fn opened_by(keyring: &dyn S3Keyring, metadata: &ContentMetadata) -> Result<String, Error> {
+async fn opened_by(
+    keyring: &dyn S3Keyring,
+    metadata: &ContentMetadata,
+) -> Result<String, NotOpened> {
     let all_allowed = Policy::default()
         .commitment(CommitmentPolicy::RequireEncryptAllowDecrypt)
         .legacy_wrapping_algorithms(true)
@@ -321,22 +342,28 @@ async fn opened_by(keyring: &dyn S3Keyring, metadata: &ContentMetadata) -> Resul
     keyrings.retain(|keyring| keyring.fit(wrapped) != Fit::No);
     keyrings.sort_by_key(|keyring| Reverse(keyring.fit(wrapped)));
 
-    let mut attempts = Vec::new();
+    let (mut attempts, mut is_certain) = (Vec::new(), true);
     for keyring in keyrings {
         let opened = unwrap_data_key(keyring, &all_allowed, metadata, &context).await;
         match opened.and_then(|data_key| content_key(metadata, &data_key)) {
             Ok(_) => return Ok(keyring.describe()),
             Err(Error::Keyring(KeyringError::Object { attempts: failed, .. })) => {
+                is_certain &= failed.iter().all(Attempt::is_certain);
                 attempts.extend(failed);
             }
-            Err(error) => attempts.push(Attempt::new(keyring.describe(), 0, error.into())),
+            Err(error) => {
+                // What opened may be another data key than the one of the object.
+                is_certain &= matches!(error, Error::Unauthentic(_));
+                attempts.push(Attempt::new(keyring.describe(), 0, error.into()));
+            }
         }
     }
     if attempts.is_empty() {
         let unable = format!("it cannot unwrap with {}", wrapped.algorithm());
         attempts.push(Attempt::new(keyring.describe(), 0, UnwrapFailure::Unable(unable)));
     }
-    Err(KeyringError::Object { attempts, asks_for: wrapped.asks_for() }.into())
+    let error = KeyringError::Object { attempts, asks_for: wrapped.asks_for() }.into();
+    Err(NotOpened { error, is_certain })
 }
 
 /// The keyrings that one consists of, or itself.

@@ -242,3 +242,31 @@ fn an_object_that_an_audit_is_not_told_about_is_a_failure() {
     let done = world.run(&["audit", "s3://bkt"]).fails(1, "did not tell about 1");
     assert!(done.stdout.starts_with(b"k: error: "));
 }
+
+/// Whoever deletes what "none of the keys" opens must not rely on a service that did not answer.
+#[test]
+fn an_audit_without_an_answer_from_aws_kms_is_a_failure() {
+    let world = World::new();
+    world.put("s3://bkt/k", &[]);
+    let other = world.new_key();
+    let args = ["audit", "s3://bkt", "-k", &other];
+    let text = String::from_utf8(world.run(&args).ok()).unwrap();
+    assert!(text.contains("opened by none of the keys"), "{text}");
+
+    let arn = other.strip_prefix("kms:key=").unwrap();
+    world.kms.deny(arn, waxseal::testing::Operation::Decrypt).unwrap();
+    let done = world.run(&args).fails(1, "it is unknown whether a key opens 1 of the objects");
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(text.contains("unknown whether a key opens it: "), "{text}");
+    assert!(text.contains("`kms:Decrypt`") && !text.contains("none of the keys"), "{text}");
+
+    let done = world.run(&[&args[..], &["--json"]].concat()).fails(1, "1 of the objects");
+    let line = &world.lines(&done.stdout)[0];
+    let text = line["opening_unknown"].as_str().unwrap();
+    assert!(text.contains("`kms:Decrypt`"), "{text}");
+    assert_eq!((&line["opened_by"], &line["not_opened"]), (&Value::Null, &Value::Null));
+
+    // Where one opens it, the other does not matter.
+    let text = world.run(&[&args[..], &["-k", &world.key]].concat()).ok();
+    assert!(String::from_utf8(text).unwrap().contains("opened by the "));
+}

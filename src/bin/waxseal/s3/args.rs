@@ -29,6 +29,8 @@ pub(crate) enum S3 {
     #[command(after_long_help = format!("{EXAMPLES}\n\n{KEYS}"))]
     Rewrap(Rewrap),
     /// Tell how each object is encrypted, and what it needs to be up to date
+    ///
+    /// With keys, also which of them opens it. Where Amazon S3 or AWS KMS does not answer, the exit code is 1.
     #[command(after_long_help = KEYS)]
     Audit(Audit),
 }

@@ -1,7 +1,6 @@
 //! `s3 audit`.
 
 use serde_json::{Value, json};
-use waxseal::Error;
 use waxseal::s3::{Client, Need, ObjectAudit, Policy};
 
 use super::address::Address;
@@ -25,29 +24,40 @@ pub(super) fn run(args: &Audit) -> Result<(), Failure> {
         }
     };
     let mut objects = client.audit(of.bucket, of.key).try_keys(!keys.is_empty()).start();
-    let mut unknown: u64 = 0;
+    let (mut untold, mut untried) = (0_u64, 0_u64);
     while let Some(object) = waiter.wait(objects.next()) {
         let object = object.map_err(Failure::s3)?;
         let text = if *json { line(&as_json(&object)) } else { as_text(&object) };
         output::print(text.as_bytes())?;
         // What is not as its format says is an answer; no answer is a failure.
-        if object.error().is_some_and(|error| !matches!(error.unshared(), Error::Object(_))) {
-            unknown = unknown.saturating_add(1);
+        if object.is_unknown() {
+            let of_s3 = object.error().is_some();
+            let count = if of_s3 { &mut untold } else { &mut untried };
+            *count = count.saturating_add(1);
         }
     }
-    match unknown {
-        0 => Ok(()),
-        count => Err(Failure::refused(
-            format!("Amazon S3 did not tell about {count} of the objects"),
+    if untold > 0 {
+        return Err(Failure::refused(
+            format!("Amazon S3 did not tell about {untold} of the objects"),
             "the report tells why; `s3:GetObject` is needed on each",
-        )),
+        ));
     }
+    if untried > 0 {
+        return Err(Failure::refused(
+            format!("it is unknown whether a key opens {untried} of the objects"),
+            "the report tells why; `kms:Decrypt` is needed on each key of AWS KMS",
+        ));
+    }
+    Ok(())
 }
 
 fn as_json(object: &ObjectAudit) -> Value {
     let metadata = object.content_metadata();
     let (plaintext_len, certainty) = len_json(object.plaintext_len());
     let needs: Vec<_> = object.needs().into_iter().map(Need::as_str).collect();
+    let not_opened = object.opened_by().and_then(Result::err).map(ToString::to_string);
+    let (opening_unknown, not_opened) =
+        if object.is_unknown() { (not_opened, None) } else { (None, not_opened) };
     json!({
         "key": object.key(),
         "encrypted": object.error().is_none().then_some(object.format().is_some()),
@@ -63,7 +73,8 @@ fn as_json(object: &ObjectAudit) -> Value {
         "encryption_context": metadata.map(|metadata| pairs_json(metadata.encryption_context().iter())),
         "material_description": metadata.map(|metadata| pairs_json(metadata.material_description().iter())),
         "opened_by": object.opened_by().and_then(Result::ok),
-        "not_opened": object.opened_by().and_then(Result::err).map(ToString::to_string),
+        "not_opened": not_opened,
+        "opening_unknown": opening_unknown,
         "needs": object.error().is_none().then_some(needs),
         "error": object.error().map(ToString::to_string),
     })
@@ -83,6 +94,9 @@ fn as_text(object: &ObjectAudit) -> String {
     }
     match object.opened_by() {
         Some(Ok(keyring)) => parts.push(format!("opened by the {keyring}")),
+        Some(Err(error)) if object.is_unknown() => {
+            parts.push(format!("unknown whether a key opens it: {error}"));
+        }
         Some(Err(_)) => parts.push("opened by none of the keys".to_owned()),
         None => {}
     }

@@ -2,9 +2,7 @@
 
 use super::settings::Settings;
 use crate::context::EncryptionContext;
-use crate::error::{
-    Attempt, Error, KeyringError, KmsFailure, ObjectError, PolicyError, UnwrapFailure,
-};
+use crate::error::{Attempt, Error, KeyringError, ObjectError, PolicyError, UnwrapFailure};
 use crate::s3::keyring::{Fit, S3Keyring, WrappedDataKey, unwrap_data_key, wrap_data_key};
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::content_key;
@@ -119,7 +117,11 @@ impl Keyrings<'_> {
                 Err(PolicyError::Rotation { keyring }.into())
             }
             // Where a service did not answer, nobody knows: that is an error, too.
-            Err(error) if attempts(&error).is_some_and(|all| all.iter().all(is_certain)) => Ok(()),
+            Err(error)
+                if attempts(&error).is_some_and(|all| all.iter().all(Attempt::is_certain)) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -133,22 +135,6 @@ impl Keyrings<'_> {
         let data_key = unwrap_data_key(keyring, self.policy, metadata, context).await?;
         content_key(metadata, &data_key)?;
         Ok(data_key)
-    }
-}
-
-/// Whether a failure says that the keyring can never open it. A service that does not answer says nothing.
-fn is_certain(attempt: &Attempt) -> bool {
-    match &attempt.failure {
-        UnwrapFailure::Malformed(_)
-        | UnwrapFailure::NoPrivateKey
-        | UnwrapFailure::Unable(_)
-        | UnwrapFailure::Unauthentic
-        | UnwrapFailure::WrongLen { .. } => true,
-        UnwrapFailure::Kms(error) => {
-            matches!(error.failure(), KmsFailure::IncorrectKey | KmsFailure::ContextMismatch)
-        }
-        UnwrapFailure::Several(attempts) => attempts.iter().all(is_certain),
-        UnwrapFailure::Other(_) => false,
     }
 }
 
