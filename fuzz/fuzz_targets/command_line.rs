@@ -19,6 +19,7 @@ use waxseal::{AesKey, ByteRange, EncryptionContext, Policy, RawAesKeyring};
 #[path = "../../src/bin/waxseal"]
 mod binary {
     pub(crate) mod args;
+    pub(crate) mod beneath;
     pub(crate) mod caching;
     pub(crate) mod context;
     pub(crate) mod crypt;
@@ -40,8 +41,8 @@ mod binary {
 
 // The sources name each other from the root of the binary.
 use binary::{
-    args, caching, context, crypt, failure, input, key, output, parameters, pump, range, threads,
-    tree, unfinished, wait,
+    args, beneath, caching, context, crypt, failure, input, key, output, parameters, pump, range,
+    threads, tree, unfinished, wait,
 };
 
 fuzz_target!(|data: &[u8]| {

@@ -27,14 +27,19 @@ impl Input {
             None => Self::stdin(),
             Some(path) if path == Path::new("-") => Self::stdin(),
             Some(path) => {
-                let name = shown(path);
-                let what = format!("cannot read {name}");
-                let failed = |error| Failure::io(&what, &error);
+                let what = format!("cannot read {}", shown(path));
                 let file = File::open(path).map_err(|error| Failure::open(&what, path, &error))?;
-                let metadata = file.metadata().map_err(failed)?;
-                Self::new(file, Some(path), name, Some(metadata))
+                Self::of(file, path)
             }
         }
+    }
+
+    /// A file that is open already.
+    pub(crate) fn of(file: File, path: &Path) -> Result<Self, Failure> {
+        let name = shown(path);
+        let metadata =
+            file.metadata().map_err(|error| Failure::io(&format!("cannot read {name}"), &error))?;
+        Self::new(file, Some(path), name, Some(metadata))
     }
 
     /// For messages.

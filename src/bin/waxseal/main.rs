@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod beneath;
 mod caching;
 mod context;
 mod crypt;

@@ -123,7 +123,7 @@ impl Target {
                     .map_err(|error| cannot_write(&path, &error))?;
                 // What comes there later does not tell who may read the output.
                 let there = path.symlink_metadata().ok().filter(Metadata::is_file);
-                let replaced = there.filter(|_| force);
+                let replaced = there.filter(|_| force).map(Box::new);
                 Ok(Output::File { temporary, path, force, mode, replaced })
             }
         }
@@ -140,7 +140,7 @@ pub(crate) enum Output {
         force: bool,
         mode: Mode,
         /// The file that was there at the start, if it may be replaced.
-        replaced: Option<Metadata>,
+        replaced: Option<Box<Metadata>>,
     },
 }
 
@@ -151,14 +151,14 @@ impl Output {
             // Nothing is buffered.
             Self::Stdout(_) => Ok(()),
             Self::File { temporary, path, force, mode, replaced } => {
-                commit(temporary, &path, force, mode, replaced.as_ref()).map_err(
-                    |error| match error.kind() {
+                commit(temporary, &path, force, mode, replaced.as_deref()).map_err(|error| {
+                    match error.kind() {
                         io::ErrorKind::AlreadyExists if path.is_symlink() => link(&path),
                         io::ErrorKind::AlreadyExists if !force => exists(&path),
                         _ if force => cannot_write(&path, &error),
                         _ => cannot_name(&path, &error),
-                    },
-                )
+                    }
+                })
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Which input goes to which output: one file, or all files of a folder.
 
 use std::ffi::OsString;
-use std::fs::{self, DirEntry};
-use std::io;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::args::Files;
+use crate::beneath::{Entry, Kind, Root, cannot_read};
 use crate::failure::{Failure, printable, shown};
 use crate::input::{self, Input};
 use crate::output::{Mode, Target};
@@ -90,13 +90,11 @@ impl Names<'_> {
         one: impl Fn(Input, Target, NonZeroUsize) -> Result<(), Failure> + Sync,
     ) -> Result<(), Failure> {
         let files = Walk::new(from, to)?;
-        threads::each(files, threads, |Found { path, folder, name }, threads| {
+        threads::each(files, threads, |Found { input, path, folder, name }, threads| {
             let output = folder.join(self.output(name));
-            Input::open(Some(&path))
-                .and_then(|input| {
-                    let threads = input.worth(threads);
-                    one(input, Target::file(&output, self.force, Mode::Usual)?, threads)
-                })
+            let threads = input.worth(threads);
+            Target::file(&output, self.force, Mode::Usual)
+                .and_then(|target| one(input, target, threads))
                 .map_err(|failure| failure.about(&path))
         })
     }
@@ -104,6 +102,7 @@ impl Names<'_> {
 
 /// A file of a tree, and the folder for its output, which is there.
 struct Found {
+    input: Input,
     path: PathBuf,
     folder: PathBuf,
     name: OsString,
@@ -112,33 +111,39 @@ struct Found {
 /// Finds all files of a tree in order, and makes the folders of another one as it comes to them. It ends
 /// at the first failure.
 struct Walk {
-    root: PathBuf,
+    root: Root,
+    /// Where the root is, without links.
+    place: PathBuf,
     /// Where all of it goes.
     to: PathBuf,
-    /// Folders to come, the next one last.
-    folders: Vec<(PathBuf, PathBuf)>,
+    /// Folders to come, the next one last, by their paths below the root.
+    folders: Vec<PathBuf>,
+    /// This folder.
+    folder: PathBuf,
     /// What is left of this folder.
-    entries: std::vec::IntoIter<DirEntry>,
+    entries: std::vec::IntoIter<Entry>,
     /// Where this folder goes.
     target: PathBuf,
     /// Folders in this folder.
-    inner: Vec<(PathBuf, PathBuf)>,
+    inner: Vec<PathBuf>,
 }
 
 impl Walk {
     fn new(from: &Path, to: &Path) -> Result<Self, Failure> {
-        let root = fs::canonicalize(from).map_err(|error| cannot_read(from, &error))?;
-        if !root.is_dir() {
+        let place = fs::canonicalize(from).map_err(|error| cannot_read(from, &error))?;
+        if !place.is_dir() {
             return Err(Failure::usage(
                 format!("{} is no folder", shown(from)),
                 "leave --recursive out",
             ));
         }
-        check_outside(&root, to)?;
+        check_outside(&place, to)?;
         Ok(Self {
-            root,
+            root: Root::open(from)?,
+            place,
             to: to.to_owned(),
-            folders: vec![(from.to_owned(), to.to_owned())],
+            folders: vec![PathBuf::new()],
+            folder: PathBuf::new(),
             entries: Vec::new().into_iter(),
             target: to.to_owned(),
             inner: Vec::new(),
@@ -148,50 +153,51 @@ impl Walk {
     fn find(&mut self) -> Result<Option<Found>, Failure> {
         loop {
             while let Some(entry) = self.entries.next() {
-                if let Some(found) = self.look_at(&entry)? {
+                if let Some(found) = self.look_at(entry)? {
                     return Ok(Some(found));
                 }
             }
             self.folders.extend(self.inner.drain(..).rev());
-            let Some((source, target)) = self.folders.pop() else { return Ok(None) };
-            self.enter(&source, target)?;
+            let Some(folder) = self.folders.pop() else { return Ok(None) };
+            self.enter(folder)?;
         }
     }
 
-    fn enter(&mut self, source: &Path, target: PathBuf) -> Result<(), Failure> {
+    fn enter(&mut self, folder: PathBuf) -> Result<(), Failure> {
+        let is_root = folder.as_os_str().is_empty();
+        let target = if is_root { self.to.clone() } else { self.to.join(&folder) };
         fs::create_dir_all(&target).map_err(|error| {
             Failure::io(&format!("cannot make the folder {}", shown(&target)), &error)
         })?;
         // The folder that was named may be a link, but not one below it, where somebody else may have put it.
-        if target != self.to && target.is_symlink() {
+        if !is_root && target.is_symlink() {
             return Err(Failure::refused(
                 format!("the output folder {} is a symbolic link", shown(&target)),
                 "replace the link by a folder, or encrypt or decrypt what belongs there by itself",
             ));
         }
-        check_outside(&self.root, &target)?;
-        let entries = fs::read_dir(source).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut entries = entries.map_err(|error| cannot_read(source, &error))?;
-        entries.sort_by_key(DirEntry::file_name);
-        self.entries = entries.into_iter();
-        self.target = target;
+        check_outside(&self.place, &target)?;
+        self.entries = self.root.list(&folder)?.into_iter();
+        (self.folder, self.target) = (folder, target);
         Ok(())
     }
 
-    /// Gives it if it is a file. A folder waits until all files beside it were found.
-    fn look_at(&mut self, entry: &DirEntry) -> Result<Option<Found>, Failure> {
-        let (path, name) = (entry.path(), entry.file_name());
-        let kind = entry.file_type().map_err(|error| cannot_read(&path, &error))?;
-        if kind.is_dir() {
-            let target = self.target.join(name);
-            self.inner.push((path, target));
-        } else if unfinished::is_name(&name) {
-            skipped(&path, "the temporary file of another output");
-        } else if kind.is_file() {
-            return Ok(Some(Found { path, folder: self.target.clone(), name }));
-        } else {
-            let why = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
-            skipped(&path, why);
+    /// Opens it if it is a file. A folder waits until all files beside it were found.
+    fn look_at(&mut self, Entry { name, kind }: Entry) -> Result<Option<Found>, Failure> {
+        let below = self.folder.join(&name);
+        let path = self.root.path(&below);
+        match kind {
+            Kind::Folder => self.inner.push(below),
+            _ if unfinished::is_name(&name) => {
+                skipped(&path, "the temporary file of another output");
+            }
+            Kind::File => {
+                let file = self.root.open_file(&below)?;
+                let input = Input::of(file, &path).map_err(|failure| failure.about(&path))?;
+                return Ok(Some(Found { input, path, folder: self.target.clone(), name }));
+            }
+            Kind::Link => skipped(&path, "a symbolic link"),
+            Kind::Other => skipped(&path, "no regular file"),
         }
         Ok(None)
     }
@@ -209,10 +215,6 @@ impl Iterator for Walk {
         }
         found.transpose()
     }
-}
-
-fn cannot_read(path: &Path, error: &io::Error) -> Failure {
-    Failure::io(&format!("cannot read {}", shown(path)), error)
 }
 
 fn skipped(path: &Path, why: &str) {
@@ -246,4 +248,78 @@ fn is_same(a: &Path, b: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_same(_: &Path, _: &Path) -> bool {
     false
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// What of `in/a`, `in/b` and `in/deep/c` is worked on when `swap` is done while `in/a` is, and how it ends.
+    fn worked_on(swap: impl Fn(&Path) + Sync) -> (Vec<String>, Result<(), Failure>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir_all(path.join("in/deep")).unwrap();
+        fs::create_dir(path.join("outside")).unwrap();
+        for name in ["in/a", "in/b", "in/deep/c", "outside/c"] {
+            fs::write(path.join(name), name).unwrap();
+        }
+        let done = std::sync::Mutex::new(Vec::new());
+        let names = Names { suffix: "", force: false };
+        let (from, to) = (path.join("in"), path.join("out"));
+        let result = names.each_in_folder(&from, &to, NonZeroUsize::MIN, |mut input, _, _| {
+            if done.lock().unwrap().is_empty() {
+                swap(path);
+            }
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut input, &mut text).unwrap();
+            done.lock().unwrap().push(text);
+            Ok(())
+        });
+        (done.into_inner().unwrap(), result)
+    }
+
+    #[test]
+    fn what_stays_as_it_is_is_worked_on() {
+        let (done, result) = worked_on(|_| ());
+        result.unwrap();
+        assert_eq!(done, ["in/a", "in/b", "in/deep/c"]);
+    }
+
+    #[test]
+    fn a_file_that_becomes_a_link_is_not_followed() {
+        let (done, result) = worked_on(|path| {
+            fs::remove_file(path.join("in/b")).unwrap();
+            symlink("../outside/c", path.join("in/b")).unwrap();
+        });
+        assert_eq!(done, ["in/a"]);
+        let failure = format!("{:?}", result.unwrap_err());
+        assert!(failure.contains("in/b") && failure.contains("symbolic link"), "{failure}");
+    }
+
+    #[test]
+    fn a_folder_that_becomes_a_link_is_not_followed() {
+        let (done, result) = worked_on(|path| {
+            fs::rename(path.join("in/deep"), path.join("in/away")).unwrap();
+            symlink("../outside", path.join("in/deep")).unwrap();
+        });
+        assert_eq!(done, ["in/a", "in/b"]);
+        let failure = format!("{:?}", result.unwrap_err());
+        assert!(failure.contains("in/deep") && failure.contains("symbolic link"), "{failure}");
+    }
+
+    /// Opening a pipe that nobody writes to would wait for ever.
+    #[test]
+    fn a_file_that_becomes_a_pipe_is_not_waited_for() {
+        let (done, result) = worked_on(|path| {
+            fs::remove_file(path.join("in/b")).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(path.join("in/b")).status();
+            assert!(made.unwrap().success());
+        });
+        assert_eq!(done, ["in/a"]);
+        let failure = format!("{:?}", result.unwrap_err());
+        assert!(failure.contains("in/b") && failure.contains("no regular file"), "{failure}");
+    }
 }
