@@ -43,8 +43,11 @@ pub fn s3_content(data: &[u8]) {
             assert!(matches!(error, Error::Unauthentic(_)), "{error:?}");
         }
     }
-    if suite.authenticates() {
-        assert_eq!(buffered.is_ok(), body == whole);
+    // The fuzzer may learn from comparisons what a good body is, and give that of another plaintext.
+    if suite.authenticates()
+        && let Ok(opened) = &buffered
+    {
+        assert_eq!(seal(suite, opened, step), body);
     }
     as_it_comes(suite, &body, step, &buffered);
     stored(suite, &body, step, &buffered);
