@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode, RequestPayer,
 };
 use aws_smithy_types::DateTime;
-use waxseal::s3::InstructionFiles;
+use waxseal::s3::{InstructionFiles, S3Failure};
 use waxseal::{Error, ObjectError};
 
 use super::client::{bytes, get, open, put};
@@ -201,4 +201,59 @@ async fn an_unknown_state_of_one_object_does_not_keep_the_files_of_others() {
         asked.clone().count() == 3
             && asked.into_iter().all(|seen| seen.header("x-amz-request-payer").is_some())
     );
+}
+
+/// `KEY.instruction` may be anybody's object: who asks for nothing to be replaced does not ask for that either.
+#[tokio::test]
+async fn what_replaces_nothing_replaces_no_instruction_file() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    world.put("k.instruction", b"theirs").await;
+    let body = bytes((5 << 20) + 1);
+    for way in ["put", "upload", "parts"] {
+        let input = put("k").if_none_match("*");
+        let refused = match way {
+            "put" => s3.put_object(input.body(bytes(20).into())).await.map(drop),
+            "upload" => s3.upload(input, &bytes(20)[..]).await.map(drop),
+            _ => s3.upload(input, &body[..]).part_len(5 << 20).await.map(drop),
+        };
+        let Err(Error::S3(error)) = refused else { panic!("{way}: {refused:?}") };
+        assert_eq!(error.failure(), &S3Failure::PreconditionFailed, "{way}");
+        assert_eq!(error.on(), format!("{BUCKET}/k.instruction"), "{way}");
+        assert_eq!(world.keys(), ["k.instruction"], "{way}");
+        assert_eq!(world.stored("k.instruction"), b"theirs", "{way}");
+    }
+    // Without the condition it is replaced, as the object is.
+    s3.put_object(put("k").body(bytes(20).into())).await.unwrap();
+    assert_eq!(open(&s3, "k").await, bytes(20));
+
+    s3.put_object(put("from").body(bytes(20).into())).await.unwrap();
+    world.put("to.instruction", b"theirs").await;
+    let copy = CopyObjectInput::builder().bucket(BUCKET).key("to").if_none_match("*");
+    let refused = s3.copy_object(copy.copy_source(format!("{BUCKET}/from"))).await;
+    let Err(Error::S3(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.failure(), &S3Failure::PreconditionFailed);
+    assert_eq!(world.stored("to.instruction"), b"theirs");
+    assert!(!world.keys().contains(&"to".to_owned()));
+}
+
+/// What comes in between is not replaced either, but what an earlier attempt of this very request stored is no fault.
+#[tokio::test]
+async fn an_instruction_file_that_came_in_between_is_kept() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring).instruction_files(InstructionFiles::Always);
+    // It cannot be looked at, so that the request itself must tell.
+    world.put("k.instruction", b"theirs").await;
+    world.faults().next(Operation::HeadObject, 1, Fault::Refuse(403, "AccessDenied"));
+    let refused = s3.put_object(put("k").body(bytes(20).into()).if_none_match("*")).await;
+    let Err(Error::S3(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.failure(), &S3Failure::PreconditionFailed);
+    assert_eq!(world.stored("k.instruction"), b"theirs");
+
+    let faults = world.faults().clone();
+    world.faults().before(Operation::PutObject, 1, move || async move {
+        faults.next(Operation::PutObject, 1, Fault::LoseAnswer);
+    });
+    s3.put_object(put("new").body(bytes(20).into()).if_none_match("*")).await.unwrap();
+    assert_eq!(open(&s3, "new").await, bytes(20));
 }

@@ -98,6 +98,9 @@ impl Client {
             let beside = instruction_file_of_copy(&input);
             let same = source.bucket == call.bucket && source.key == call.key;
             let head = head_of_copy(&input);
+            if !same {
+                self.check_instruction_file(call, &beside, INSTRUCTION_FILE_SUFFIX).await?;
+            }
             let output = match input.send_with(&self.sdk).await {
                 Ok(output) => output,
                 Err(error) => {

@@ -172,15 +172,18 @@ impl Shared {
         head!(&self.create)
     }
 
-    /// The instruction file of the object.
-    pub(super) fn instruction_file(&self) -> PutObjectInputBuilder {
-        instruction_file!(&self.create)
+    /// The instruction file of the object that a request completes.
+    pub(super) fn instruction_file(
+        &self,
+        complete: &CompleteMultipartUploadInputBuilder,
+    ) -> PutObjectInputBuilder {
+        instruction_file!(&self.create).set_if_none_match(complete.get_if_none_match().clone())
     }
 }
 
 /// The instruction file of an object that is put in one request.
 pub(super) fn instruction_file_of_put(input: &PutObjectInputBuilder) -> PutObjectInputBuilder {
-    instruction_file!(input)
+    instruction_file!(input).set_if_none_match(input.get_if_none_match().clone())
 }
 
 /// Asks about an object that is put in one request.
@@ -200,7 +203,9 @@ pub(super) fn instruction_file_of_copy(input: &CopyObjectInputBuilder) -> PutObj
         Some(TaggingDirective::Replace) => input.get_tagging().clone(),
         _ => None,
     };
-    instruction_file!(input).set_tagging(tagging)
+    instruction_file!(input)
+        .set_tagging(tagging)
+        .set_if_none_match(input.get_if_none_match().clone())
 }
 
 /// An instruction file that is not under the key that the caller brings.

@@ -35,7 +35,7 @@ pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrap
 pub use upload::Upload;
 
 use self::call::Call;
-use self::inputs::with_checksum;
+use self::inputs::{get_of_head, head_of_put, with_checksum};
 use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
 use crate::s3::keyring::S3Keyring;
@@ -213,6 +213,35 @@ impl Client {
         Ok(Some((text, output)))
     }
 
+    /// Refuses an object that is to replace nothing, where its instruction file would. Nothing was sent yet.
+    async fn check_instruction_file(
+        &self,
+        call: Call<'_>,
+        input: &PutObjectInputBuilder,
+        suffix: &str,
+    ) -> Result<(), Error> {
+        if input.get_if_none_match().is_none() {
+            return Ok(());
+        }
+        let file = format!("{}{suffix}", call.key);
+        // Where the object itself is in the way, its own request says so.
+        if self.is_there(call.key(&file), input).await && !self.is_there(call, input).await {
+            return Err(call.key(&file).failed(S3Failure::PreconditionFailed));
+        }
+        Ok(())
+    }
+
+    /// Whether there is an object, as far as these credentials may know.
+    async fn is_there(&self, call: Call<'_>, beside: &PutObjectInputBuilder) -> bool {
+        let head = head_of_put(beside).bucket(call.bucket).key(call.key);
+        match head.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+            Ok(_) => true,
+            // It is, but not under the key that the caller brings.
+            Err(Error::S3(error)) => error.status() == Some(400),
+            Err(_) => false,
+        }
+    }
+
     /// Stores an instruction file beside an object.
     async fn put_instruction_file(
         &self,
@@ -225,9 +254,19 @@ impl Client {
         let call = call.key(&key).operation("PutObject");
         let (mark, value) = EncodedMetadata::instruction_file_metadata();
         let input = with_checksum(input, &text);
-        let input = input.key(&key).metadata(mark, value).body(text.into_bytes().into());
-        input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error))?;
-        Ok(())
+        let beside = get_of_head(&head_of_put(&input));
+        let input = input.key(&key).metadata(mark, value).body(text.clone().into_bytes().into());
+        match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
+            Ok(_) => Ok(()),
+            // It may be there from an attempt whose answer was lost. No other object has this text.
+            Err(Error::S3(error)) if *error.failure() == S3Failure::PreconditionFailed => {
+                match self.instruction_file(call, &beside).await {
+                    Ok(Some(stored)) if stored == text.as_bytes() => Ok(()),
+                    _ => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -278,6 +278,10 @@ impl MultipartUpload {
     ) -> Result<CompleteMultipartUploadOutput, Error> {
         let call = self.call("CompleteMultipartUpload");
         let done = self.state().done.clone();
+        let beside = self.shared.instruction_file(&input);
+        if self.instruction_file.is_some() && done.is_none() {
+            self.client.check_instruction_file(call, &beside, INSTRUCTION_FILE_SUFFIX).await?;
+        }
         let output = match done {
             Some(output) => output,
             None => {
@@ -300,9 +304,8 @@ impl MultipartUpload {
             }
         };
         if let Some(text) = &self.instruction_file {
-            let input = self.shared.instruction_file();
             self.client
-                .put_instruction_file(call, input, INSTRUCTION_FILE_SUFFIX, text.clone())
+                .put_instruction_file(call, beside, INSTRUCTION_FILE_SUFFIX, text.clone())
                 .await?;
         }
         Ok(output)

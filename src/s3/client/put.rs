@@ -32,7 +32,8 @@ impl Client {
     /// a stream or a file is sent once.
     ///
     /// An instruction file, where one is asked for, is stored after the object. If that fails, the error says so, the
-    /// object is there, and nothing opens it: put it again. Where it is open whether S3 stored the object, because no answer
+    /// object is there, and nothing opens it: put it again. With `if_none_match`, it replaces nothing either: that its place is
+    /// free is looked for first, which needs `s3:GetObject`, and else the request tells. Where it is open whether S3 stored the object, because no answer
     /// came, or because a condition does not hold in a second attempt, the object is looked for; that needs `s3:GetObject`.
     ///
     /// # Errors
@@ -107,6 +108,9 @@ impl<'a> PutObject<'a> {
         metadata.extend(meant.iter().cloned());
         let file = prepared.metadata().instruction_file().map(str::to_owned);
         let beside = file.is_some().then(|| instruction_file_of_put(&input));
+        if let Some(beside) = &beside {
+            client.check_instruction_file(call, beside, INSTRUCTION_FILE_SUFFIX).await?;
+        }
         let body = sealed(prepared, body, plaintext_len)?;
         let head = head_of_put(&input);
         let input = input.set_metadata(Some(metadata)).content_length(stored_len).body(body);
