@@ -293,6 +293,11 @@ fn an_object_is_not_replaced_where_that_is_refused() {
     let done = world.run(&[&args[..], &["--no-overwrite"]].concat());
     let done = done.fails(1, "a condition of the request does not hold");
     assert!(done.stderr.contains("--no-overwrite"), "{}", done.stderr);
+    world.put_raw("new.instruction", b"theirs", &[]);
+    let beside = ["put", "in", "s3://bkt/new", "-k", &world.key, "--instruction-file"];
+    let done = world.run(&[&beside[..], &["--no-overwrite"]].concat());
+    assert!(done.stderr.contains("bkt/new.instruction"), "{}", done.stderr);
+    assert_eq!(done.code, 1);
     assert_eq!(world.get("s3://bkt/k", &[]).ok(), b"hello");
     world.run(&args).ok();
     assert_eq!(world.get("s3://bkt/k", &[]).ok(), b"other");

@@ -56,7 +56,7 @@ pub(crate) struct Put {
     /// For contexts and metadata that are longer than the 2 KB that S3 stores with an object.
     #[arg(long)]
     pub(crate) instruction_file: bool,
-    /// Refuse to replace an object
+    /// Refuse to replace an object, or what is where its instruction file goes
     #[arg(long)]
     pub(crate) no_overwrite: bool,
     /// The storage class, such as STANDARD_IA
