@@ -119,7 +119,9 @@ pub enum S3Failure {
     #[error("there is no such multipart upload: it was completed or aborted")]
     NoSuchUpload,
     /// A condition of the request does not hold.
-    #[error("a condition of the request does not hold: the object is another one by now")]
+    #[error(
+        "a condition of the request does not hold: the object is there already, or is another one by now"
+    )]
     PreconditionFailed,
     /// The object is as the caller has it.
     #[error("the object has not changed")]

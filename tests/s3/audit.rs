@@ -125,6 +125,20 @@ async fn a_data_key_that_the_object_does_not_commit_to_opens_nothing() {
     assert!(!found[0].is_unknown());
 }
 
+/// That no service was asked does not mean that one owes an answer.
+#[tokio::test]
+async fn what_no_client_writes_is_opened_by_nothing() {
+    let (world, keys) = (World::new(), Keys::new());
+    let s3 = client(&world, &keys.aws);
+    s3.put_object(put("a").body(bytes(5).into())).await.unwrap();
+    let mut metadata = world.metadata("a").await;
+    assert!(metadata.insert("x-amz-t".to_owned(), r#"{"tenant":"42"}"#.to_owned()).is_some());
+    world.put_with("a", &bytes(21), metadata).await;
+    let found = all(&s3, "a", true).await;
+    assert!(matches!(found[0].opened_by(), Some(Err(Error::Keyring(_)))), "{found:?}");
+    assert!(!found[0].is_unknown());
+}
+
 #[tokio::test]
 async fn an_audit_goes_through_all_of_a_prefix_in_order() {
     let (world, keys) = (World::new(), Keys::new());

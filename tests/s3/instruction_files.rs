@@ -220,6 +220,9 @@ async fn what_replaces_nothing_replaces_no_instruction_file() {
         let Err(Error::S3(error)) = refused else { panic!("{way}: {refused:?}") };
         assert_eq!(error.failure(), &S3Failure::PreconditionFailed, "{way}");
         assert_eq!(error.on(), format!("{BUCKET}/k.instruction"), "{way}");
+        assert_eq!(error.operation(), "HeadObject", "{way}");
+        // Nothing was sent.
+        assert_eq!(world.faults().count(Operation::UploadPart), 0, "{way}");
         assert_eq!(world.keys(), ["k.instruction"], "{way}");
         assert_eq!(world.stored("k.instruction"), b"theirs", "{way}");
     }
@@ -256,4 +259,12 @@ async fn an_instruction_file_that_came_in_between_is_kept() {
     });
     s3.put_object(put("new").body(bytes(20).into()).if_none_match("*")).await.unwrap();
     assert_eq!(open(&s3, "new").await, bytes(20));
+
+    // Two attempts at once.
+    let faults = world.faults().clone();
+    world.faults().before(Operation::PutObject, 1, move || async move {
+        faults.next(Operation::PutObject, 1, Fault::Refuse(409, "ConditionalRequestConflict"));
+    });
+    s3.put_object(put("newer").body(bytes(20).into()).if_none_match("*")).await.unwrap();
+    assert_eq!(open(&s3, "newer").await, bytes(20));
 }

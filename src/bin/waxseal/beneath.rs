@@ -1,18 +1,25 @@
 //! What is below a folder, found and opened without following any link: whoever may write there could put one in the place
 //! of what was listed, to something that only this process may read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, shown};
 
-/// A folder, which may be named by a link itself.
+/// A folder to begin at, which may be named by a link itself.
 #[derive(Debug)]
 pub(crate) struct Root {
     path: PathBuf,
-    folder: system::Folder,
+    handle: system::Handle,
+}
+
+/// A folder at or below the root.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    handle: system::Handle,
 }
 
 /// Something in a folder.
@@ -32,53 +39,62 @@ pub(crate) enum Kind {
 
 impl Root {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let folder = system::open(path).map_err(|error| cannot_read(path, &error))?;
-        Ok(Self { path: path.to_owned(), folder })
+        let handle = system::open(path).map_err(|error| cannot_read(path, &error))?;
+        Ok(Self { path: path.to_owned(), handle })
     }
 
-    /// The path of what is there, for messages.
-    pub(crate) fn path(&self, relative: &Path) -> PathBuf {
+    /// A folder by its path from here, which is empty for the root itself.
+    pub(crate) fn folder(&self, relative: &Path) -> Result<Folder, Failure> {
+        let is_root = relative.as_os_str().is_empty();
         // Joined with nothing, it would end in a separator.
-        if relative.as_os_str().is_empty() { self.path.clone() } else { self.path.join(relative) }
+        let path = if is_root { self.path.clone() } else { self.path.join(relative) };
+        match system::open_folder(&self.handle, relative) {
+            Ok(handle) => Ok(Folder { path, handle }),
+            Err(error) if system::is_no_folder(&error) => Err(changed(&path, "no folder")),
+            Err(error) => Err(cannot_read(&path, &error)),
+        }
+    }
+}
+
+impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// What is in a folder, by name.
-    pub(crate) fn list(&self, relative: &Path) -> Result<Vec<Entry>, Failure> {
-        let listed = system::list(&self.folder, relative);
-        let mut entries = listed.map_err(|error| self.failed(relative, "no folder", &error))?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+    /// What is in it, by name.
+    pub(crate) fn list(&self) -> Result<Vec<Entry>, Failure> {
+        let names = system::names(&self.handle);
+        let mut names = names.map_err(|error| cannot_read(&self.path, &error))?;
+        names.sort();
+        let entry = |name: OsString| match system::kind(&self.handle, &name) {
+            Ok(kind) => Ok(Entry { name, kind }),
+            Err(error) => Err(cannot_read(&self.path.join(name), &error)),
+        };
+        names.into_iter().map(entry).collect()
     }
 
-    /// A regular file.
-    pub(crate) fn open_file(&self, relative: &Path) -> Result<File, Failure> {
+    /// A regular file in it.
+    pub(crate) fn open_file(&self, name: &OsStr) -> Result<File, Failure> {
+        let path = self.path.join(name);
         let what = "no regular file";
-        let failed = |error| self.failed(relative, what, &error);
-        let file = system::open_file(&self.folder, relative).map_err(failed)?;
+        let file = system::open_file(&self.handle, name).map_err(|error| {
+            let is_link = system::is_link(&error);
+            if is_link { changed(&path, what) } else { cannot_read(&path, &error) }
+        })?;
         // It was opened without waiting, so it may be a pipe.
-        match file.metadata().map_err(failed)?.is_file() {
+        match file.metadata().map_err(|error| cannot_read(&path, &error))?.is_file() {
             true => Ok(file),
-            false => Err(self.changed(relative, what)),
+            false => Err(changed(&path, what)),
         }
     }
+}
 
-    fn failed(&self, relative: &Path, what: &str, error: &io::Error) -> Failure {
-        if system::is_link_or_other(error) {
-            return self.changed(relative, what);
-        }
-        cannot_read(&self.path(relative), error)
-    }
-
-    fn changed(&self, relative: &Path, what: &str) -> Failure {
-        let path = self.path(relative);
-        Failure::refused(
-            format!(
-                "{} became a symbolic link, or {what}, while the folder was read",
-                shown(&path)
-            ),
-            "find out who changes the folder, and try again",
-        )
-    }
+/// It was something else when its folder was listed.
+fn changed(path: &Path, what: &str) -> Failure {
+    Failure::refused(
+        format!("{} became a symbolic link, or {what}, while the folder was read", shown(path)),
+        "find out who changes the folder, and try again",
+    )
 }
 
 pub(crate) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
@@ -87,73 +103,77 @@ pub(crate) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(unix)]
 mod system {
-    use std::ffi::OsStr;
     use std::os::fd::{AsFd as _, OwnedFd};
     use std::os::unix::ffi::OsStrExt as _;
 
     use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fcntl_setfl, openat, statat};
-    use rustix::io::Errno;
+    use rustix::io::{Errno, retry_on_intr};
 
-    use super::{Entry, File, Kind, Path, io};
+    use super::{File, Kind, OsStr, OsString, Path, io};
 
-    pub(super) type Folder = File;
+    pub(super) type Handle = OwnedFd;
 
-    pub(super) fn open(path: &Path) -> io::Result<Folder> {
-        File::open(path)
+    pub(super) fn open(path: &Path) -> io::Result<Handle> {
+        File::open(path).map(Handle::from)
     }
 
-    pub(super) fn list(root: &Folder, relative: &Path) -> io::Result<Vec<Entry>> {
-        let folder = open_folder(root, relative)?;
-        let mut entries = Vec::new();
-        for entry in Dir::read_from(&folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            let kind = match entry.file_type() {
-                // Not every file system has it in its folders.
-                FileType::Unknown => {
-                    let found = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                    FileType::from_raw_mode(found.st_mode)
-                }
-                kind => kind,
-            };
-            let kind = match kind {
-                FileType::RegularFile => Kind::File,
-                FileType::Directory => Kind::Folder,
-                FileType::Symlink => Kind::Link,
-                _ => Kind::Other,
-            };
-            entries.push(Entry { name: OsStr::from_bytes(name.to_bytes()).to_owned(), kind });
-        }
-        Ok(entries)
-    }
-
-    pub(super) fn open_file(root: &Folder, relative: &Path) -> io::Result<File> {
-        let folder = open_folder(root, relative.parent().unwrap_or_else(|| Path::new("")))?;
-        let name = relative.file_name().unwrap_or_default();
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&folder, name, flags, Mode::empty())?;
-        // Nothing but the opening should go on without waiting.
-        fcntl_setfl(&file, OFlags::empty())?;
-        Ok(file.into())
-    }
-
-    fn open_folder(root: &Folder, relative: &Path) -> io::Result<OwnedFd> {
-        let mut folder = root.as_fd().try_clone_to_owned()?;
+    pub(super) fn open_folder(root: &Handle, relative: &Path) -> io::Result<Handle> {
+        let mut folder = root.try_clone()?;
         // One by one, for only of the last name links are not followed.
         for name in relative {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            folder = openat(&folder, name, flags, Mode::empty())?;
+            folder = open_in(&folder, name, OFlags::DIRECTORY)?;
         }
         Ok(folder)
     }
 
-    /// What systems say of a link that is not to be followed, of what is no folder, and of sockets.
-    pub(super) fn is_link_or_other(error: &io::Error) -> bool {
-        let said = [Errno::LOOP, Errno::MLINK, Errno::NOTDIR, Errno::NXIO];
+    pub(super) fn names(folder: &Handle) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::new(folder.try_clone()?)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if !matches!(name, b"." | b"..") {
+                names.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    pub(super) fn kind(folder: &Handle, name: &OsStr) -> io::Result<Kind> {
+        let found = retry_on_intr(|| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW))?;
+        Ok(match FileType::from_raw_mode(found.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Link,
+            _ => Kind::Other,
+        })
+    }
+
+    pub(super) fn open_file(folder: &Handle, name: &OsStr) -> io::Result<File> {
+        let file = match open_in(folder, name, OFlags::NONBLOCK) {
+            // A file server has it, and is asked to give it back; that may be waited for, other than a pipe.
+            Err(Errno::AGAIN) if kind(folder, name)? == Kind::File => {
+                open_in(folder, name, OFlags::empty())?
+            }
+            file => file?,
+        };
+        // Nothing but the opening should go on without waiting.
+        fcntl_setfl(file.as_fd(), OFlags::empty())?;
+        Ok(file.into())
+    }
+
+    fn open_in(folder: &Handle, name: &OsStr, more: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
+        retry_on_intr(|| openat(folder, name, flags, Mode::empty()))
+    }
+
+    /// What systems say of a link that is not to be followed.
+    pub(super) fn is_link(error: &io::Error) -> bool {
+        let said = [Errno::LOOP, Errno::MLINK];
         said.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
+    pub(super) fn is_no_folder(error: &io::Error) -> bool {
+        is_link(error) || error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error())
     }
 }
 
@@ -163,36 +183,41 @@ mod system {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::{Entry, File, Kind, Path, io};
+    use super::{File, Kind, OsStr, OsString, Path, io};
 
-    pub(super) type Folder = PathBuf;
+    pub(super) type Handle = PathBuf;
 
-    pub(super) fn open(path: &Path) -> io::Result<Folder> {
+    pub(super) fn open(path: &Path) -> io::Result<Handle> {
         Ok(path.to_owned())
     }
 
-    pub(super) fn list(root: &Folder, relative: &Path) -> io::Result<Vec<Entry>> {
-        let listed = fs::read_dir(root.join(relative))?;
-        listed
-            .map(|entry| {
-                let entry = entry?;
-                let kind = entry.file_type()?;
-                let kind = match kind {
-                    kind if kind.is_symlink() => Kind::Link,
-                    kind if kind.is_dir() => Kind::Folder,
-                    kind if kind.is_file() => Kind::File,
-                    _ => Kind::Other,
-                };
-                Ok(Entry { name: entry.file_name(), kind })
-            })
-            .collect()
+    pub(super) fn open_folder(root: &Handle, relative: &Path) -> io::Result<Handle> {
+        Ok(root.join(relative))
     }
 
-    pub(super) fn open_file(root: &Folder, relative: &Path) -> io::Result<File> {
-        File::open(root.join(relative))
+    pub(super) fn names(folder: &Handle) -> io::Result<Vec<OsString>> {
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
     }
 
-    pub(super) fn is_link_or_other(_: &io::Error) -> bool {
+    pub(super) fn kind(folder: &Handle, name: &OsStr) -> io::Result<Kind> {
+        let kind = fs::symlink_metadata(folder.join(name))?.file_type();
+        Ok(match kind {
+            kind if kind.is_symlink() => Kind::Link,
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_file() => Kind::File,
+            _ => Kind::Other,
+        })
+    }
+
+    pub(super) fn open_file(folder: &Handle, name: &OsStr) -> io::Result<File> {
+        File::open(folder.join(name))
+    }
+
+    pub(super) fn is_link(_: &io::Error) -> bool {
+        false
+    }
+
+    pub(super) fn is_no_folder(_: &io::Error) -> bool {
         false
     }
 }

@@ -121,9 +121,7 @@ impl Target {
             Self::File { path, force, mode } => {
                 let temporary = Unfinished::create_in(folder(&path))
                     .map_err(|error| cannot_write(&path, &error))?;
-                // What comes there later does not tell who may read the output.
-                let there = path.symlink_metadata().ok().filter(Metadata::is_file);
-                let replaced = there.filter(|_| force).map(Box::new);
+                let replaced = if force { Replaced::find(&path) } else { None };
                 Ok(Output::File { temporary, path, force, mode, replaced })
             }
         }
@@ -139,9 +137,29 @@ pub(crate) enum Output {
         path: PathBuf,
         force: bool,
         mode: Mode,
-        /// The file that was there at the start, if it may be replaced.
-        replaced: Option<Box<Metadata>>,
+        replaced: Option<Box<Replaced>>,
     },
+}
+
+/// A file that was there at the start, and may be replaced. What comes there later does not tell who may read the output.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no modes"))]
+    metadata: Metadata,
+    /// Whether it had an access control list.
+    #[cfg(unix)]
+    has_list: bool,
+}
+
+impl Replaced {
+    fn find(path: &Path) -> Option<Box<Self>> {
+        let metadata = path.symlink_metadata().ok().filter(Metadata::is_file)?;
+        Some(Box::new(Self {
+            metadata,
+            #[cfg(unix)]
+            has_list: acl::is_on(path),
+        }))
+    }
 }
 
 impl Output {
@@ -204,7 +222,7 @@ fn commit(
     path: &Path,
     force: bool,
     mode: Mode,
-    replaced: Option<&Metadata>,
+    replaced: Option<&Replaced>,
 ) -> io::Result<()> {
     set_mode(temporary.file()?, path, mode, replaced)?;
     temporary.file()?.sync_all()?;
@@ -228,7 +246,7 @@ fn sync_folder(_: &Path) {}
 
 /// Gives the mode of the file that is replaced, or the one that any new file there would have.
 #[cfg(unix)]
-fn set_mode(file: &File, path: &Path, mode: Mode, replaced: Option<&Metadata>) -> io::Result<()> {
+fn set_mode(file: &File, path: &Path, mode: Mode, replaced: Option<&Replaced>) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 
     let permissions = match (mode, replaced) {
@@ -236,15 +254,18 @@ fn set_mode(file: &File, path: &Path, mode: Mode, replaced: Option<&Metadata>) -
         (Mode::Secret, _) => fs::Permissions::from_mode(0o600),
         (Mode::Usual, Some(replaced)) => {
             let new = file.metadata()?;
+            let Replaced { metadata: replaced, has_list } = replaced;
             let (owner, group) = (replaced.uid(), replaced.gid());
             let keeps_all = (new.uid(), new.gid()) == (owner, group)
                 || fchown(file, Some(owner), Some(group)).is_ok();
             let keeps_group =
                 keeps_all || new.gid() == group || fchown(file, None, Some(group)).is_ok();
             // What its group may do, another one may not. With a list, these bits do not tell what the group may do.
-            let has_list = acl::is_on(path) || acl::is_on_open(file);
+            let has_list = *has_list || acl::is_on(path) || acl::is_on_open(file);
             let allowed = if keeps_group && !has_list { 0o777 } else { 0o700 };
-            fs::Permissions::from_mode(replaced.permissions().mode() & allowed)
+            // What was taken away in the meantime stays taken away.
+            let now = path.symlink_metadata().map_or(0o777, |now| now.permissions().mode());
+            fs::Permissions::from_mode(replaced.permissions().mode() & now & allowed)
         }
         (Mode::Usual, None) => Unfinished::usual_permissions_in(folder(path))?,
     };
@@ -289,7 +310,7 @@ mod acl {
 }
 
 #[cfg(not(unix))]
-fn set_mode(_: &File, _: &Path, _: Mode, _: Option<&Metadata>) -> io::Result<()> {
+fn set_mode(_: &File, _: &Path, _: Mode, _: Option<&Replaced>) -> io::Result<()> {
     Ok(())
 }
 
@@ -438,6 +459,23 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn what_a_mode_no_longer_allows_at_the_end_stays_forbidden() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        for (before, at_the_end, meant) in [(0o644, 0o600, 0o600), (0o600, 0o644, 0o600)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            fs::write(&path, b"old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+            let output = Target::file(&path, true, Mode::Usual).unwrap().create().unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(at_the_end)).unwrap();
+            output.commit().unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, meant);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_link_that_came_in_between_is_not_replaced() {
         for force in [false, true] {
             let folder = tempfile::tempdir().unwrap();
@@ -470,7 +508,10 @@ mod tests {
                 tag.to_le_bytes().into_iter().chain(may.to_le_bytes()).chain(id.to_le_bytes()),
             );
         }
-        for (with_list, mode) in [(false, 0o660), (true, 0o600)] {
+        // The file with the list may also be gone by the end, with another one in its place.
+        for (with_list, stays, mode) in
+            [(false, true, 0o660), (true, true, 0o600), (true, false, 0o600)]
+        {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("out");
             fs::write(&path, b"old").unwrap();
@@ -486,6 +527,11 @@ mod tests {
             }
             let mut output = Target::file(&path, true, Mode::Usual).unwrap().create().unwrap();
             output.write_all(b"new").unwrap();
+            if !stays {
+                fs::remove_file(&path).unwrap();
+                fs::write(&path, b"other").unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+            }
             output.commit().unwrap();
             assert_eq!(fs::read(&path).unwrap(), b"new");
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::args::Files;
-use crate::beneath::{Entry, Kind, Root, cannot_read};
+use crate::beneath::{Entry, Folder, Kind, Root, cannot_read};
 use crate::failure::{Failure, printable, shown};
 use crate::input::{self, Input};
 use crate::output::{Mode, Target};
@@ -118,8 +118,9 @@ struct Walk {
     to: PathBuf,
     /// Folders to come, the next one last, by their paths below the root.
     folders: Vec<PathBuf>,
-    /// This folder.
-    folder: PathBuf,
+    /// This folder, and its path below the root.
+    folder: Folder,
+    below: PathBuf,
     /// What is left of this folder.
     entries: std::vec::IntoIter<Entry>,
     /// Where this folder goes.
@@ -138,12 +139,14 @@ impl Walk {
             ));
         }
         check_outside(&place, to)?;
+        let root = Root::open(from)?;
         Ok(Self {
-            root: Root::open(from)?,
+            folder: root.folder(Path::new(""))?,
+            below: PathBuf::new(),
+            root,
             place,
             to: to.to_owned(),
             folders: vec![PathBuf::new()],
-            folder: PathBuf::new(),
             entries: Vec::new().into_iter(),
             target: to.to_owned(),
             inner: Vec::new(),
@@ -158,14 +161,14 @@ impl Walk {
                 }
             }
             self.folders.extend(self.inner.drain(..).rev());
-            let Some(folder) = self.folders.pop() else { return Ok(None) };
-            self.enter(folder)?;
+            let Some(below) = self.folders.pop() else { return Ok(None) };
+            self.enter(below)?;
         }
     }
 
-    fn enter(&mut self, folder: PathBuf) -> Result<(), Failure> {
-        let is_root = folder.as_os_str().is_empty();
-        let target = if is_root { self.to.clone() } else { self.to.join(&folder) };
+    fn enter(&mut self, below: PathBuf) -> Result<(), Failure> {
+        let is_root = below.as_os_str().is_empty();
+        let target = if is_root { self.to.clone() } else { self.to.join(&below) };
         fs::create_dir_all(&target).map_err(|error| {
             Failure::io(&format!("cannot make the folder {}", shown(&target)), &error)
         })?;
@@ -177,22 +180,22 @@ impl Walk {
             ));
         }
         check_outside(&self.place, &target)?;
-        self.entries = self.root.list(&folder)?.into_iter();
-        (self.folder, self.target) = (folder, target);
+        self.folder = self.root.folder(&below)?;
+        self.entries = self.folder.list()?.into_iter();
+        (self.below, self.target) = (below, target);
         Ok(())
     }
 
     /// Opens it if it is a file. A folder waits until all files beside it were found.
     fn look_at(&mut self, Entry { name, kind }: Entry) -> Result<Option<Found>, Failure> {
-        let below = self.folder.join(&name);
-        let path = self.root.path(&below);
+        let path = self.folder.path().join(&name);
         match kind {
-            Kind::Folder => self.inner.push(below),
+            Kind::Folder => self.inner.push(self.below.join(name)),
             _ if unfinished::is_name(&name) => {
                 skipped(&path, "the temporary file of another output");
             }
             Kind::File => {
-                let file = self.root.open_file(&below)?;
+                let file = self.folder.open_file(&name)?;
                 let input = Input::of(file, &path).map_err(|failure| failure.about(&path))?;
                 return Ok(Some(Found { input, path, folder: self.target.clone(), name }));
             }

@@ -352,8 +352,9 @@ async fn opened_by(
                 attempts.extend(failed);
             }
             Err(error) => {
-                // What opened may be another data key than the one of the object.
-                is_certain &= matches!(error, Error::Unauthentic(_));
+                // What opened may be another data key than the one of the object, and what is stored beside it may be
+                // what no client writes.
+                is_certain &= matches!(error, Error::Unauthentic(_) | Error::Policy(_));
                 attempts.push(Attempt::new(keyring.describe(), 0, error.into()));
             }
         }

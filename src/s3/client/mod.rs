@@ -35,7 +35,7 @@ pub use rewrap::{Outcome, Rewrap, RewrapAll, RewrapResult, RewrapResults, Rewrap
 pub use upload::Upload;
 
 use self::call::Call;
-use self::inputs::{get_of_head, head_of_put, with_checksum};
+use self::inputs::{get_of_head, head_of_put, instruction_file_of_put, with_checksum};
 use self::message::Messages;
 use crate::error::{Error, ObjectError, S3Failure};
 use crate::s3::keyring::S3Keyring;
@@ -213,7 +213,7 @@ impl Client {
         Ok(Some((text, output)))
     }
 
-    /// Refuses an object that is to replace nothing, where its instruction file would. Nothing was sent yet.
+    /// Refuses an object that is to replace nothing, where its instruction file would. The object is not there yet.
     async fn check_instruction_file(
         &self,
         call: Call<'_>,
@@ -226,7 +226,8 @@ impl Client {
         let file = format!("{}{suffix}", call.key);
         // Where the object itself is in the way, its own request says so.
         if self.is_there(call.key(&file), input).await && !self.is_there(call, input).await {
-            return Err(call.key(&file).failed(S3Failure::PreconditionFailed));
+            let call = call.key(&file).operation("HeadObject");
+            return Err(call.failed(S3Failure::PreconditionFailed));
         }
         Ok(())
     }
@@ -253,19 +254,26 @@ impl Client {
         let key = format!("{}{suffix}", call.key);
         let call = call.key(&key).operation("PutObject");
         let (mark, value) = EncodedMetadata::instruction_file_metadata();
-        let input = with_checksum(input, &text);
         let beside = get_of_head(&head_of_put(&input));
-        let input = input.key(&key).metadata(mark, value).body(text.clone().into_bytes().into());
-        match input.send_with(&self.sdk).await.map_err(|error| call.sdk_error(error)) {
-            Ok(_) => Ok(()),
-            // It may be there from an attempt whose answer was lost. No other object has this text.
-            Err(Error::S3(error)) if *error.failure() == S3Failure::PreconditionFailed => {
-                match self.instruction_file(call, &beside).await {
-                    Ok(Some(stored)) if stored == text.as_bytes() => Ok(()),
-                    _ => Err(error.into()),
+        let mut put_again = 0..2;
+        loop {
+            let put = with_checksum(instruction_file_of_put(&input), &text);
+            let put = put.key(&key).metadata(mark, value).body(text.clone().into_bytes().into());
+            let Err(error) = put.send_with(&self.sdk).await else { return Ok(()) };
+            let error = call.sdk_error(error);
+            let Error::S3(failed) = &error else { return Err(error) };
+            match failed.failure() {
+                // Another request for it, perhaps an attempt of this one, was under way.
+                S3Failure::Conflict if put_again.next().is_some() => {}
+                // It may be there from an attempt whose answer was lost. No other object has this text.
+                S3Failure::PreconditionFailed | S3Failure::Conflict => {
+                    return match self.instruction_file(call, &beside).await {
+                        Ok(Some(stored)) if stored == text.as_bytes() => Ok(()),
+                        _ => Err(error),
+                    };
                 }
+                _ => return Err(error),
             }
-            Err(error) => Err(error),
         }
     }
 }

@@ -279,8 +279,8 @@ impl MultipartUpload {
         let call = self.call("CompleteMultipartUpload");
         let done = self.state().done.clone();
         let beside = self.shared.instruction_file(&input);
-        if self.instruction_file.is_some() && done.is_none() {
-            self.client.check_instruction_file(call, &beside, INSTRUCTION_FILE_SUFFIX).await?;
+        if done.is_none() {
+            self.check_instruction_file(&input).await?;
         }
         let output = match done {
             Some(output) => output,
@@ -309,6 +309,18 @@ impl MultipartUpload {
                 .await?;
         }
         Ok(output)
+    }
+
+    /// Refuses to complete what is to replace nothing, where the instruction file would.
+    pub(super) async fn check_instruction_file(
+        &self,
+        complete: &CompleteMultipartUploadInputBuilder,
+    ) -> Result<(), Error> {
+        if self.instruction_file.is_none() {
+            return Ok(());
+        }
+        let (call, beside) = (self.call("HeadObject"), self.shared.instruction_file(complete));
+        self.client.check_instruction_file(call, &beside, INSTRUCTION_FILE_SUFFIX).await
     }
 
     /// Uploads a part that is encrypted already.

@@ -182,6 +182,14 @@ async fn uploaded<R: AsyncRead + Unpin + Send>(
     };
     let guard = AbortOnDrop { upload: Some(upload) };
     let Some(upload) = guard.upload.as_ref() else { return Err(ApiMisuse::Poisoned.into()) };
+    let complete = CompleteMultipartUploadInputBuilder::default();
+    let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match);
+    if let Err(error) = upload.check_instruction_file(&complete).await {
+        // What failed first is what counts.
+        let _ = upload.abort().await;
+        guard.disarm();
+        return Err(error);
+    }
     let sender = Sender { upload, seals };
     match parts(&sender, &mut reader, (first, more), (part_len, parallelism)).await {
         Ok(()) => {}
@@ -192,8 +200,6 @@ async fn uploaded<R: AsyncRead + Unpin + Send>(
             return Err(error);
         }
     }
-    let complete = CompleteMultipartUploadInputBuilder::default();
-    let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match);
     let completed = match upload.complete(complete.clone()).await {
         Ok(output) => Ok(output),
         Err(error) => match upload.abort().await {
