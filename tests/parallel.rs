@@ -451,6 +451,49 @@ fn what_is_there_comes_out_before_a_source_that_would_block() {
     }
 }
 
+/// Also of a frame that came in two parts, and has more plaintext than the second part has room for.
+#[test]
+fn what_came_in_parts_comes_out_before_a_source_that_would_block() {
+    /// Would block after each of these.
+    struct Parts<'a>(std::vec::IntoIter<&'a [u8]>, &'a [u8]);
+
+    impl Read for Parts<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            match self.1.read(out) {
+                Ok(0) => {
+                    self.1 = self.0.next().unwrap_or_default();
+                    Err(std::io::ErrorKind::WouldBlock.into())
+                }
+                result => result,
+            }
+        }
+    }
+
+    for (base, threads) in [(UNSIGNED, 1), (UNSIGNED, 2), (SIGNED, 1), (SIGNED, 2)] {
+        for (frame_len, held, frames) in [(100_000, 50_000, 1), (4096, 4000, 17)] {
+            let case = Case { frame_len, threads, ..base };
+            let frame_len = usize::try_from(frame_len).unwrap();
+            let plaintext = plaintext(40 * frame_len);
+            let message = encrypt_at_once(case, &plaintext);
+            let header = waxseal::inspect(&message).unwrap().parsed().len();
+            let header = usize::try_from(header).unwrap();
+            let end_of = |frames: usize| header + frames * (frame_len + 32);
+            let (held, whole) = (header + held, end_of(frames));
+            let parts = vec![&message[held..whole], &message[whole..end_of(30)]];
+            let keyring = keyring();
+            let source = Parts(parts.into_iter(), &message[..held]);
+            let unlock = DecryptReader::open(source).unwrap().unlock(&keyring);
+            let mut reader = unlock.threads(NonZeroUsize::new(threads).unwrap()).now().unwrap();
+            let mut found = Vec::new();
+            for frames in [0, frames, 30] {
+                let error = reader.read_to_end(&mut found).unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                assert!(found == plaintext[..frames * frame_len], "{} of {frames}", found.len());
+            }
+        }
+    }
+}
+
 /// What a source has is passed on before it is asked for more.
 #[test]
 fn nobody_waits_for_a_block_to_fill() {

@@ -118,6 +118,8 @@ impl OpenAhead {
     /// for.
     pub(super) fn needs_input(&self) -> bool {
         let can_go_on = self.message.paused && !self.message.is_empty();
+        // A frame that came in parts may have had more plaintext than there was room for.
+        let can_go_on = can_go_on || self.decryptor.can_go_on();
         !self.message.ended && !self.message.is_full() && !can_go_on
     }
 

@@ -298,6 +298,10 @@ fn an_object_is_not_replaced_where_that_is_refused() {
     let done = world.run(&[&beside[..], &["--no-overwrite"]].concat());
     assert!(done.stderr.contains("bkt/new.instruction"), "{}", done.stderr);
     assert_eq!(done.code, 1);
+    // Where it may be looked at by nobody, the object is there before it is known.
+    world.s3.faults().next(Operation::HeadObject, 1, Fault::Refuse(403, "AccessDenied"));
+    let done = world.run(&[&beside[..], &["--no-overwrite"]].concat());
+    assert!(done.stderr.contains("the object is stored"), "{}", done.stderr);
     assert_eq!(world.get("s3://bkt/k", &[]).ok(), b"hello");
     world.run(&args).ok();
     assert_eq!(world.get("s3://bkt/k", &[]).ok(), b"other");

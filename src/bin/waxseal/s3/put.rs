@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::types::StorageClass;
-use waxseal::s3::{InstructionFiles, Policy};
+use waxseal::Error;
+use waxseal::s3::{INSTRUCTION_FILE_SUFFIX, InstructionFiles, Policy};
 
 use super::address::Address;
 use super::args::{Parts, Put};
@@ -51,6 +52,7 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
     let policy = Policy::default().commitment(commitment.commitment_policy);
     let client = service.client(&waiter, keys.keyring, policy)?;
 
+    let file_place = format!("{}/{}{INSTRUCTION_FILE_SUFFIX}", to.bucket, to.key);
     let request = PutObjectInput::builder()
         .bucket(to.bucket)
         .key(to.key)
@@ -70,7 +72,16 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
     if let Some(parts) = parallelism {
         upload = upload.parallelism(parts.get());
     }
-    waiter.wait(upload).map(drop).map_err(|error| Failure::s3_with(error, file))
+    waiter.wait(upload).map(drop).map_err(|error| {
+        let lacks_file = matches!(error.unshared(), Error::S3(failed)
+            if failed.operation() == "PutObject" && failed.on() == file_place);
+        match Failure::s3_with(error, file) {
+            failure if lacks_file => failure.hinting(
+                "the object is stored, but nothing opens it without this file: put it again, without --no-overwrite",
+            ),
+            failure => failure,
+        }
+    })
 }
 
 /// The user's own metadata.
