@@ -374,6 +374,10 @@ impl Encryptor {
         self.sequence_number > 1 && !self.ready.is_empty()
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
     /// On how many threads frames are sealed.
     pub(crate) fn thread_count(&self) -> NonZeroUsize {
         self.threads

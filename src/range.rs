@@ -105,8 +105,8 @@ impl FinalFrame {
 
     /// Which bytes of the message to give to [`open`](Self::open): its end, from the final frame on.
     ///
-    /// In a signed message the footer is there, too. How long it is shows only at its start, so that there may be up to
-    /// some hundred bytes of other frames before the final one.
+    /// In a signed message the footer is there, too. How long it is shows only at its start, so that there may be
+    /// bytes of other frames before the final one: mostly some hundred, and never more than a frame and these.
     pub fn ciphertext(&self) -> Range<u64> {
         self.start..self.message_len
     }

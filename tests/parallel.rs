@@ -402,24 +402,35 @@ const WHOLE_ROOMS: [usize; 3] = [1 << 16, 1 << 17, 1 << 18];
 /// Also where what the source had just filled the room that it was given.
 #[test]
 fn what_is_there_comes_out_before_a_source_that_would_block() {
-    /// Has so much now, and nothing more for a while.
-    struct Burst<'a>(&'a [u8]);
+    what_is_there_comes_out_before(std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn what_is_there_comes_out_before_the_failure_of_a_source() {
+    what_is_there_comes_out_before(std::io::ErrorKind::ConnectionReset);
+}
+
+fn what_is_there_comes_out_before(kind: std::io::ErrorKind) {
+    /// Has so much now, and nothing more for a while, or for ever.
+    struct Burst<'a>(&'a [u8], std::io::ErrorKind);
 
     impl Read for Burst<'_> {
         fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
             match self.0.read(out) {
-                Ok(0) => Err(std::io::ErrorKind::WouldBlock.into()),
+                Ok(0) => Err(self.1.into()),
                 result => result,
             }
         }
     }
 
-    fn until_it_blocks(mut reader: impl Read) -> Vec<u8> {
+    let until_it_stops = |reader: &mut dyn Read| {
         let mut all = Vec::new();
         let error = reader.read_to_end(&mut all).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        assert_eq!(error.kind(), kind);
+        // It is no end.
+        assert!(reader.read(&mut [0]).is_err());
         all
-    }
+    };
 
     // Sealed, a frame has 4,096 bytes, of which sixteen are a block.
     const FRAME: usize = 4064;
@@ -431,17 +442,17 @@ fn what_is_there_comes_out_before_a_source_that_would_block() {
             usize::try_from(waxseal::inspect(&message).unwrap().parsed().len()).unwrap();
         let frames = [1, 2, 15, 16, 17, 31, 32, 33, 48, 64];
         for len in frames.map(|frames| frames * FRAME + 1).into_iter().chain(WHOLE_ROOMS) {
-            let reader = EncryptReader::new(case.encryptor(), Burst(&plaintext[..len]));
+            let mut reader = EncryptReader::new(case.encryptor(), Burst(&plaintext[..len], kind));
             let header_len = usize::try_from(reader.header().len()).unwrap();
-            let sealed = until_it_blocks(reader).len() - header_len;
+            let sealed = until_it_stops(&mut reader).len() - header_len;
             assert_eq!(sealed, (len - 1) / FRAME * 4096, "{len} bytes, {threads} threads");
         }
         for frames in frames {
             let keyring = keyring();
-            let source = Burst(&message[..header_len + frames * 4096]);
+            let source = Burst(&message[..header_len + frames * 4096], kind);
             let unlock = DecryptReader::open(source).unwrap().unlock(&keyring);
             let threads = NonZeroUsize::new(threads).unwrap();
-            let found = until_it_blocks(unlock.threads(threads).now().unwrap());
+            let found = until_it_stops(&mut unlock.threads(threads).now().unwrap());
             assert!(
                 found == plaintext[..frames * FRAME],
                 "{} of {frames} frames",
@@ -572,15 +583,18 @@ fn what_an_encryptor_already_has_comes_first() {
 #[test]
 fn a_writer_that_failed_takes_nothing_more() {
     let keyring = keyring();
-    let start = encryptor(&keyring).threads(threads(2)).plaintext_bound(10_000);
-    let mut writer = EncryptWriter::new(start.now().unwrap(), Vec::new());
-    writer.write_all(&plaintext(20_000)).unwrap();
-    assert!(matches!(
-        Error::from_io(writer.flush().unwrap_err()),
-        Error::ApiMisuse(waxseal::ApiMisuse::PlaintextBound { bound: 10_000 })
-    ));
-    assert!(writer.write(b"more").is_err());
-    assert!(writer.finish().is_err());
+    for count in [1, 2] {
+        let start = encryptor(&keyring).threads(threads(count)).plaintext_bound(10_000);
+        let mut writer = EncryptWriter::new(start.now().unwrap(), Vec::new());
+        let failed = writer.write_all(&plaintext(20_000)).and_then(|()| writer.flush());
+        assert!(matches!(
+            Error::from_io(failed.unwrap_err()),
+            Error::ApiMisuse(waxseal::ApiMisuse::PlaintextBound { bound: 10_000 })
+        ));
+        assert!(writer.write(b"more").is_err());
+        assert!(writer.flush().is_err());
+        assert!(writer.finish().is_err());
+    }
 }
 
 /// More than there are jobs for, and more than there are cores.

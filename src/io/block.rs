@@ -16,11 +16,21 @@ pub(super) struct Block {
     pub(super) ended: bool,
     /// Whether the source gave less than there was room for: it may take long until it gives more.
     pub(super) paused: bool,
+    /// What the source failed with, to be told after what came before it.
+    failure: Option<io::Error>,
 }
 
 impl Block {
     pub(super) fn new(len: usize) -> Self {
-        Self { bytes: vec![0; len], start: 0, end: 0, limit: len, ended: false, paused: false }
+        Self {
+            bytes: vec![0; len],
+            start: 0,
+            end: 0,
+            limit: len,
+            ended: false,
+            paused: false,
+            failure: None,
+        }
     }
 
     /// One that is as long as what is put into it, up to `limit` bytes.
@@ -74,6 +84,16 @@ impl Block {
     /// `len` bytes were put into [`room`](Self::room).
     pub(super) fn put(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.bytes.len());
+    }
+
+    /// The source failed, and what it gave before is to come out first. One that only would block is asked again then.
+    pub(super) fn failed(&mut self, error: io::Error) {
+        self.failure = Some(error).filter(|error| error.kind() != io::ErrorKind::WouldBlock);
+    }
+
+    /// What the source failed with, once.
+    pub(super) fn failure(&mut self) -> io::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// The source put `len` bytes into [`room`](Self::room); none means that it ended.

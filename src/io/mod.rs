@@ -56,7 +56,7 @@ trait Fed {
     /// Where more goes.
     fn input(&mut self) -> &mut Block;
 
-    /// The source has no more for now; whether something can be done without it.
+    /// The source has no more, for now or for ever; whether something can be done without it.
     fn pause(&mut self) -> bool;
 }
 
@@ -321,11 +321,15 @@ impl EncryptPush {
     }
 
     /// Whether there are frames that can be passed on before more plaintext comes.
-    fn has_whole_frames(&self) -> bool {
-        match &self.engine {
-            Sealing::Direct { encryptor, .. } => encryptor.holds_frames(),
-            Sealing::Ahead(ahead) => ahead.has_whole_frames(),
+    fn has_whole_frames(&self) -> Result<bool, Error> {
+        let (has_failed, has_whole_frames) = match &self.engine {
+            Sealing::Direct { encryptor, .. } => (encryptor.has_failed(), encryptor.holds_frames()),
+            Sealing::Ahead(ahead) => (ahead.has_failed(), ahead.has_whole_frames()),
+        };
+        if has_failed {
+            return Err(ApiMisuse::Poisoned.into());
         }
+        Ok(has_whole_frames)
     }
 
     fn unwritten(&self) -> &[u8] {

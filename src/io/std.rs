@@ -109,7 +109,7 @@ impl<W: Write> Write for EncryptWriter<W> {
     /// Passes on whole frames only: a shorter one can only be the last.
     fn flush(&mut self) -> io::Result<()> {
         self.drain()?;
-        while self.push.has_whole_frames() {
+        while self.push.has_whole_frames()? {
             self.push.work()?;
             self.drain()?;
         }
@@ -248,12 +248,16 @@ impl<R> Shell<R> for DecryptReader<R> {
     }
 }
 
-/// Reads more, unless the source has none for now and something can be done without it.
+/// Reads more, unless the source gives none and something can be done without it.
 fn fill<R: Read>(pull: &mut impl Fed, inner: &mut R) -> io::Result<()> {
     let input = pull.input();
+    input.failure()?;
     match inner.read(input.room()) {
         Ok(len) => input.received(len),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock && pull.pause() => Ok(()),
+        Err(error) if pull.pause() => {
+            pull.input().failed(error);
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }

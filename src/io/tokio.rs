@@ -100,7 +100,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for EncryptWriter<W> {
 
     /// Passes on whole frames only: a shorter one can only be the last.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while ready!(self.poll_drain(cx))?.has_whole_frames() {
+        while ready!(self.poll_drain(cx))?.has_whole_frames()? {
             self.push.work()?;
         }
         Pin::new(&mut self.inner).poll_flush(cx)
@@ -296,15 +296,21 @@ impl<R> LockedReader<R> {
     }
 }
 
-/// Reads more, unless the source has none for now and something can be done without it.
+/// Reads more, unless the source gives none and something can be done without it.
 fn poll_feed<R: AsyncRead + Unpin>(
     pull: &mut impl Fed,
     inner: &mut R,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     let input = pull.input();
-    match poll_fill(inner, cx, input.room())? {
-        Poll::Ready(len) => Poll::Ready(input.received(len)),
+    input.failure()?;
+    match poll_fill(inner, cx, input.room()) {
+        Poll::Ready(Ok(len)) => Poll::Ready(input.received(len)),
+        Poll::Ready(Err(error)) if pull.pause() => {
+            pull.input().failed(error);
+            Poll::Ready(Ok(()))
+        }
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         Poll::Pending if pull.pause() => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     }
