@@ -285,7 +285,7 @@ impl Decryptor {
 
     /// Whether [`update`](Self::update) has something to give, or to tell, without any input.
     pub(crate) fn can_go_on(&self) -> bool {
-        self.failure.is_some() || !self.withheld && !self.ready.is_empty()
+        self.state == State::Failed || !self.withheld && !self.ready.is_empty()
     }
 
     /// Takes the parts out, for those who order frames themselves.

@@ -427,7 +427,7 @@ fn what_is_there_comes_out_before(kind: std::io::ErrorKind) {
         let mut all = Vec::new();
         let error = reader.read_to_end(&mut all).unwrap_err();
         assert_eq!(error.kind(), kind);
-        // It is no end.
+        // That is not the end.
         assert!(reader.read(&mut [0]).is_err());
         all
     };
@@ -594,6 +594,29 @@ fn a_writer_that_failed_takes_nothing_more() {
         assert!(writer.write(b"more").is_err());
         assert!(writer.flush().is_err());
         assert!(writer.finish().is_err());
+    }
+}
+
+#[test]
+fn a_reader_that_failed_asks_for_nothing_more() {
+    struct Counted<'a>(&'a [u8], &'a Cell<usize>);
+
+    impl Read for Counted<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.1.set(self.1.get() + 1);
+            self.0.read(out)
+        }
+    }
+
+    for count in [1, 2] {
+        let (mut message, asked) = (encrypt_at_once(UNSIGNED, &plaintext(8 << 20)), Cell::new(0));
+        message[400_000] ^= 1;
+        let locked = DecryptReader::open(Counted(&message, &asked)).unwrap();
+        let mut reader = locked.unlock(&keyring()).threads(threads(count)).now().unwrap();
+        assert!(reader.read_to_end(&mut Vec::new()).is_err());
+        let before = asked.get();
+        assert!(reader.read(&mut [0]).is_err());
+        assert_eq!(asked.get(), before, "{count} threads");
     }
 }
 

@@ -67,10 +67,12 @@ impl Folder {
         let mut names = names.map_err(|error| cannot_read(&self.path, &error))?;
         names.sort();
         let entry = |name: OsString| match system::kind(&self.handle, &name) {
-            Ok(kind) => Ok(Entry { name, kind }),
-            Err(error) => Err(cannot_read(&self.path.join(name), &error)),
+            Ok(kind) => Some(Ok(Entry { name, kind })),
+            // It might as well have gone before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err(cannot_read(&self.path.join(name), &error))),
         };
-        names.into_iter().map(entry).collect()
+        names.into_iter().filter_map(entry).collect()
     }
 
     /// A regular file in it.
@@ -105,6 +107,7 @@ pub(crate) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
 mod system {
     use std::os::fd::{AsFd as _, OwnedFd};
     use std::os::unix::ffi::OsStrExt as _;
+    use std::time::Duration;
 
     use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fcntl_setfl, openat, statat};
     use rustix::io::{Errno, retry_on_intr};
@@ -127,8 +130,10 @@ mod system {
     }
 
     pub(super) fn names(folder: &Handle) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        for entry in Dir::new(folder.try_clone()?)? {
+        let (mut names, mut folder) = (Vec::new(), Dir::new(folder.try_clone()?)?);
+        // What it was cloned from shares its place with it.
+        folder.rewind();
+        for entry in folder {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") {
@@ -149,12 +154,16 @@ mod system {
     }
 
     pub(super) fn open_file(folder: &Handle, name: &OsStr) -> io::Result<File> {
-        let file = match open_in(folder, name, OFlags::NONBLOCK) {
-            // A file server has it, and is asked to give it back; that may be waited for, other than a pipe.
-            Err(Errno::AGAIN) if kind(folder, name)? == Kind::File => {
-                open_in(folder, name, OFlags::empty())?
+        let mut tries = LEASE_TRIES;
+        let file = loop {
+            match open_in(folder, name, OFlags::NONBLOCK) {
+                // Another process has a lease on it, and was told to give it back.
+                Err(Errno::AGAIN) if tries > 0 => {
+                    tries = tries.saturating_sub(1);
+                    std::thread::sleep(LEASE_PAUSE);
+                }
+                file => break file?,
             }
-            file => file?,
         };
         // Nothing but the opening should go on without waiting.
         fcntl_setfl(file.as_fd(), OFlags::empty())?;
@@ -165,6 +174,10 @@ mod system {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
         retry_on_intr(|| openat(folder, name, flags, Mode::empty()))
     }
+
+    /// A minute in all: Linux takes a lease away after 45 seconds.
+    const LEASE_TRIES: u32 = 600;
+    const LEASE_PAUSE: Duration = Duration::from_millis(100);
 
     /// What systems say of a link that is not to be followed.
     pub(super) fn is_link(error: &io::Error) -> bool {

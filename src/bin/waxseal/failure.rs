@@ -85,6 +85,14 @@ impl Failure {
         self
     }
 
+    /// Gives another hint beside the one that is there.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub(crate) fn also(mut self, hint: &str) -> Self {
+        self.hint = format!("{}; {hint}", self.hint);
+        self
+    }
+
     /// Names the file that this is about.
     #[must_use]
     pub(crate) fn about(mut self, path: &Path) -> Self {

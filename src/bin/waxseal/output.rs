@@ -253,19 +253,20 @@ fn set_mode(file: &File, path: &Path, mode: Mode, replaced: Option<&Replaced>) -
         // The mask may have taken some of it away.
         (Mode::Secret, _) => fs::Permissions::from_mode(0o600),
         (Mode::Usual, Some(replaced)) => {
-            let new = file.metadata()?;
             let Replaced { metadata: replaced, has_list } = replaced;
-            let (owner, group) = (replaced.uid(), replaced.gid());
+            let (new, owner, group) = (file.metadata()?, replaced.uid(), replaced.gid());
+            // What was taken away in the meantime stays taken away.
+            let now = path.symlink_metadata().ok();
+            let now_allowed = now.as_ref().map_or(0o777, |now| now.permissions().mode());
+            let is_theirs = now.is_none_or(|now| (now.uid(), now.gid()) == (owner, group));
             let keeps_all = (new.uid(), new.gid()) == (owner, group)
-                || fchown(file, Some(owner), Some(group)).is_ok();
-            let keeps_group =
-                keeps_all || new.gid() == group || fchown(file, None, Some(group)).is_ok();
+                || is_theirs && fchown(file, Some(owner), Some(group)).is_ok();
+            let keeps_group = keeps_all
+                || is_theirs && (new.gid() == group || fchown(file, None, Some(group)).is_ok());
             // What its group may do, another one may not. With a list, these bits do not tell what the group may do.
             let has_list = *has_list || acl::is_on(path) || acl::is_on_open(file);
-            let allowed = if keeps_group && !has_list { 0o777 } else { 0o700 };
-            // What was taken away in the meantime stays taken away.
-            let now = path.symlink_metadata().map_or(0o777, |now| now.permissions().mode());
-            fs::Permissions::from_mode(replaced.permissions().mode() & now & allowed)
+            let allowed = if is_theirs && keeps_group && !has_list { 0o777 } else { 0o700 };
+            fs::Permissions::from_mode(replaced.permissions().mode() & now_allowed & allowed)
         }
         (Mode::Usual, None) => Unfinished::usual_permissions_in(folder(path))?,
     };
@@ -472,6 +473,25 @@ mod tests {
             output.commit().unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, meant);
         }
+    }
+
+    /// Only the system's owner may give a file to a group that he is not in.
+    #[cfg(unix)]
+    #[test]
+    fn a_group_that_a_file_no_longer_has_at_the_end_may_not_read_the_output() {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+        let output = Target::file(&path, true, Mode::Usual).unwrap().create().unwrap();
+        if let Err(error) = chown(&path, None, Some(12_345)) {
+            println!("not checked: {error}");
+            return;
+        }
+        output.commit().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[cfg(unix)]

@@ -76,9 +76,9 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
         let lacks_file = matches!(error.unshared(), Error::S3(failed)
             if failed.operation() == "PutObject" && failed.on() == file_place);
         match Failure::s3_with(error, file) {
-            failure if lacks_file => failure.hinting(
-                "the object is stored, but nothing opens it without this file: put it again, without --no-overwrite",
-            ),
+            failure if lacks_file => {
+                failure.also("the object is stored, but nothing opens it without this file")
+            }
             failure => failure,
         }
     })
