@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     FlipByte(usize),
     /// Only so many bytes of the body are left, and `Content-Length` says so.
     Truncate(usize),
+    /// The body is this.
+    Answer(&'static str),
     /// So many zeros come after the body, and `Content-Length` says so.
     Extend(usize),
 }
@@ -162,6 +164,7 @@ impl Faults {
                 }
             }
             Fault::Truncate(len) => body.truncate(len),
+            Fault::Answer(text) => body = text.as_bytes().to_vec(),
             Fault::Extend(by) => body.resize(body.len() + by, 0),
         }
         parts.headers.insert(CONTENT_LENGTH, body.len().into());

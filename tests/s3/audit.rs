@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Input;
 use waxseal::s3::{
     AesKeyring, Client, FormatVersion, InstructionFiles, MetadataLocation, MultiKeyring, Need,
-    ObjectAudit, PlaintextLen, Policy, S3Keyring, WrappingAlgorithm,
+    ObjectAudit, PlaintextLen, Policy, S3Failure, S3Keyring, WrappingAlgorithm,
 };
 use waxseal::{AesKey, CommitmentPolicy, Error, KeyringError, ObjectError};
 
 use super::client::{bytes, put};
 use super::keys::{Keys, aes, client};
 use super::rewrap_all::thirty_objects;
-use super::server::{BUCKET, Operation, World};
+use super::server::{BUCKET, Fault, Operation, World};
 
 #[tokio::test]
 async fn an_audit_tells_what_each_object_is_and_needs() {
@@ -123,6 +124,49 @@ async fn a_data_key_that_the_object_does_not_commit_to_opens_nothing() {
     let found = all(&s3, "c", true).await;
     assert!(matches!(found[0].opened_by(), Some(Err(Error::Keyring(_)))), "{found:?}");
     assert!(!found[0].is_unknown());
+}
+
+/// The SDK reads a page that ends too early as a shorter one.
+#[tokio::test]
+async fn a_page_that_ends_too_early_is_not_the_last() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring);
+    for key in ["a", "b", "c"] {
+        s3.put_object(put(key).body(bytes(5).into())).await.unwrap();
+    }
+    let list = || ListObjectsV2Input::builder().bucket(BUCKET);
+    let (mut refused, mut whole) = (0, 0);
+    for len in 0..2000 {
+        world.faults().next(Operation::ListObjectsV2, 1, Fault::Truncate(len));
+        match s3.list_objects_v2(list()).estimate().await {
+            Err(_) => refused += 1,
+            Ok(page) => {
+                assert_eq!(page.objects().len(), 3, "{len}");
+                whole += 1;
+            }
+        }
+    }
+    assert!(refused > 500 && whole > 100, "{refused} refused, {whole} whole");
+    // Other parts of the crate read pages in the same way.
+    let first_only = "<ListBucketResult><KeyCount>3</KeyCount><IsTruncated>false</IsTruncated>\
+                      <Contents><Key>a</Key></Contents>";
+    world.faults().next(Operation::ListObjectsV2, 1, Fault::Answer(first_only));
+    assert!(s3.audit(BUCKET, "").start().next().await.unwrap().is_err());
+    world.faults().next(Operation::ListObjectsV2, 1, Fault::Answer("<ListBucketResult>"));
+    assert!(s3.audit(BUCKET, "").start().next().await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn pages_that_lead_to_themselves_have_an_end() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring);
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated><KeyCount>0</KeyCount>\
+                <NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
+    world.faults().next(Operation::ListObjectsV2, 100, Fault::Answer(page));
+    let first = s3.audit(BUCKET, "").start().next().await;
+    let Some(Err(Error::S3(error))) = first else { panic!("{first:?}") };
+    assert!(matches!(error.failure(), S3Failure::WrongAnswer(_)), "{error}");
+    assert_eq!(world.faults().count(Operation::ListObjectsV2), 2);
 }
 
 /// That no service was asked does not mean that one owes an answer.

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode, RequestPayer,
 };
 use aws_smithy_types::DateTime;
-use waxseal::s3::{InstructionFiles, S3Failure};
+use waxseal::s3::{Client, InstructionFiles, S3Failure};
 use waxseal::{Error, ObjectError};
 
 use super::client::{bytes, get, open, put};
@@ -267,4 +267,89 @@ async fn an_instruction_file_that_came_in_between_is_kept() {
     });
     s3.put_object(put("newer").body(bytes(20).into()).if_none_match("*")).await.unwrap();
     assert_eq!(open(&s3, "newer").await, bytes(20));
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Three objects with instruction files, and a request to delete the first two.
+async fn three_and_a_request(
+    world: &World,
+    quiet: bool,
+) -> (Client, aws_sdk_s3::operation::delete_objects::builders::DeleteObjectsInputBuilder) {
+    let s3 = client(world, &aes()).instruction_files(InstructionFiles::Always);
+    for key in NAMES {
+        s3.put_object(put(key).body(bytes(5).into())).await.unwrap();
+    }
+    let named = |key: &str| ObjectIdentifier::builder().key(key).build().unwrap();
+    let delete = Delete::builder().objects(named("a")).objects(named("b"));
+    let delete = if quiet { delete.quiet(true) } else { delete };
+    world.faults().clear();
+    (s3, DeleteObjectsInput::builder().bucket(BUCKET).delete(delete.build().unwrap()))
+}
+
+/// Which of the instruction files are there.
+fn files(world: &World) -> Vec<String> {
+    world.keys().into_iter().filter(|key| key.ends_with(".instruction")).collect()
+}
+
+/// The SDK reads an answer that ends too early as one that names fewer objects.
+#[tokio::test]
+async fn what_no_answer_calls_deleted_keeps_its_instruction_file() {
+    for quiet in [false, true] {
+        let world = World::new();
+        let (s3, request) = three_and_a_request(&world, quiet).await;
+        let cut = "<DeleteResult><Deleted><Key>a</Key></Deleted><Deleted><Ke";
+        world.faults().next(Operation::DeleteObjects, 1, Fault::Answer(cut));
+        let result = s3.delete_objects(request).await;
+        let Err(Error::S3(error)) = result else { panic!("{result:?}") };
+        assert!(matches!(error.failure(), S3Failure::WrongAnswer(_)), "{error}");
+        assert_eq!(error.on(), format!("{BUCKET}/b"));
+        assert_eq!(files(&world), ["b.instruction", "c.instruction"]);
+    }
+    // The same for the files.
+    let world = World::new();
+    let (s3, request) = three_and_a_request(&world, false).await;
+    let faults = world.faults().clone();
+    world.faults().before(Operation::DeleteObjects, 1, move || async move {
+        let cut = "<DeleteResult><Deleted><Key>a.instruction</Key></Deleted>";
+        faults.next(Operation::DeleteObjects, 1, Fault::Answer(cut));
+    });
+    let result = s3.delete_objects(request).await;
+    let Err(Error::S3(error)) = result else { panic!("{result:?}") };
+    assert_eq!(error.on(), format!("{BUCKET}/b.instruction"));
+    // Who wants to hear of failures only hears of nothing else.
+    let world = World::new();
+    let (s3, request) = three_and_a_request(&world, true).await;
+    let output = s3.delete_objects(request).await.unwrap();
+    assert!(output.deleted().is_empty() && output.errors().is_empty(), "{output:?}");
+    assert_eq!(files(&world), ["c.instruction"]);
+}
+
+#[tokio::test]
+async fn neither_failure_of_a_deletion_hides_the_other() {
+    let world = World::new();
+    let (s3, request) = three_and_a_request(&world, false).await;
+    let answer = "<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error>\
+                  <Deleted><Key>b</Key></Deleted></DeleteResult>";
+    world.faults().next(Operation::DeleteObjects, 1, Fault::Answer(answer));
+    let faults = world.faults().clone();
+    world.faults().before(Operation::DeleteObjects, 1, move || async move {
+        faults.next(Operation::DeleteObjects, 9, Fault::Refuse(403, "AccessDenied"));
+    });
+    let output = s3.delete_objects(request).await.unwrap();
+    let [first, second] = output.errors() else { panic!("{output:?}") };
+    assert_eq!((first.key(), first.code()), (Some("a"), Some("AccessDenied")));
+    assert!(second.message().is_some_and(|text| text.contains("DeleteObjects")), "{second:?}");
+    assert_eq!(files(&world).len(), 3);
+}
+
+/// Without its key, S3 does not tell of the current version, but that there is one.
+#[tokio::test]
+async fn a_version_beside_one_under_a_key_of_the_callers_is_deleted() {
+    let world = World::new();
+    let (s3, _) = three_and_a_request(&world, false).await;
+    world.faults().next(Operation::HeadObject, 1, Fault::Refuse(400, "BadRequest"));
+    let input = aws_sdk_s3::operation::delete_object::DeleteObjectInput::builder();
+    s3.delete_object(input.bucket(BUCKET).key("a").version_id("null")).await.unwrap();
+    assert_eq!(files(&world).len(), 3);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_s3::operation::head_object::HeadObjectInput;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectInputBuilder;
-use waxseal::kms::KmsKeyring;
+use waxseal::kms::{KmsDiscoveryKeyring, KmsKeyring};
 use waxseal::s3::{
     AesKeyring, Client, ContentSuite, Fit, InstructionFiles, MetadataLocation, MultiKeyring,
     Outcome, Policy, RsaKeyring, S3Failure, S3Keyring, UnwrapRequest, WrapRequest, Wrapped,
@@ -333,6 +333,24 @@ async fn a_suffix_hits_no_other_object() {
     assert_eq!(writes(&world), 0);
     assert_eq!(world.stored("k.txt"), b"the user's own");
     assert_eq!(world.stored("k"), own);
+}
+
+/// What any of several opens, or what discovery does, is not rewrapped by that.
+#[tokio::test]
+async fn only_what_wraps_alone_is_a_new_keyring() {
+    let (world, keys, new) = (World::new(), Keys::new(), Keys::new());
+    let s3 = client(&world, &keys.aws);
+    s3.put_object(put("k").body(bytes(5).into())).await.unwrap();
+    world.faults().clear();
+    let both = MultiKeyring::new(Arc::clone(&new.aes)).also(Arc::clone(&keys.aws));
+    let refused = s3.rewrap(head("k"), both).await;
+    assert!(matches!(refused, Err(Error::ApiMisuse(ApiMisuse::Setting { .. }))), "{refused:?}");
+    let discovery = KmsDiscoveryKeyring::new(keys.kms.client("eu-west-1"));
+    let refused = s3.rewrap(head("k"), MultiKeyring::new(discovery)).await;
+    assert!(matches!(refused, Err(Error::Keyring(_))), "{refused:?}");
+    assert_eq!(writes(&world), 0);
+    let alone = MultiKeyring::new(Arc::clone(&new.aes));
+    assert_eq!(s3.rewrap(head("k"), alone).await.unwrap().outcome(), Outcome::Rewrapped);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use aws_sdk_s3::types::Object;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::call::{Call, named};
+use super::walk::check_whole;
 use super::{Client, PlaintextLen};
 use crate::error::{ApiMisuse, Error};
 use crate::materials::BoxFuture;
@@ -63,6 +64,7 @@ impl<'a> ListObjects<'a> {
         let payer = input.get_request_payer().clone();
         let mut output =
             input.send_with(&client.sdk).await.map_err(|error| call.sdk_error(error))?;
+        check_whole(call, &output)?;
         let objects = output.contents.take().unwrap_or_default();
         let asked = objects.into_iter().map(|object| {
             let head = HeadObjectInputBuilder::default()

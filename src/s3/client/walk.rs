@@ -2,6 +2,7 @@
 
 use std::vec;
 
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2InputBuilder;
 use aws_sdk_s3::types::Object;
 use futures_util::stream::{self, Stream};
@@ -52,17 +53,36 @@ impl Walk {
             .bucket(&self.bucket)
             .prefix(&self.prefix)
             .set_start_after(self.start_after.clone())
-            .set_continuation_token(self.token.take());
+            .set_continuation_token(self.token.clone());
         let output =
             input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
-        self.is_last = !output.is_truncated.unwrap_or_default();
-        self.token = output.next_continuation_token;
-        if !self.is_last && self.token.is_none() {
-            let wrong = "there is more, but it does not say where it goes on".to_owned();
-            return Err(call.failed(S3Failure::WrongAnswer(wrong)));
+        check_whole(call, &output)?;
+        let wrong = |what: &str| Err(call.failed(S3Failure::WrongAnswer(what.to_owned())));
+        let next = output.next_continuation_token;
+        self.is_last = output.is_truncated == Some(false) && next.is_none();
+        if !self.is_last && next.is_none() {
+            return wrong("there is more, but it does not say where it goes on");
         }
+        if !self.is_last && next == self.token {
+            return wrong("it goes on where it began");
+        }
+        self.token = next;
         self.page = output.contents.unwrap_or_default().into_iter();
         Ok(())
+    }
+}
+
+/// Refuses a page that ends too early, which reads as a shorter one: what it does not name would not be looked at.
+pub(super) fn check_whole(call: Call<'_>, output: &ListObjectsV2Output) -> Result<(), Error> {
+    let wrong = |what: String| Err(call.failed(S3Failure::WrongAnswer(what)));
+    if output.is_truncated.is_none() {
+        return wrong("it does not say whether there is more".to_owned());
+    }
+    let found = output.contents().len().saturating_add(output.common_prefixes().len());
+    // Not every store counts prefixes, too.
+    match output.key_count.and_then(|count| usize::try_from(count).ok()) {
+        Some(count) if found < count => wrong(format!("it names {found} of {count} keys")),
+        _ => Ok(()),
     }
 }
 

@@ -69,6 +69,10 @@ impl S3Keyring for KmsDiscoveryKeyring {
         Box::pin(future::ready(Err(error.into())))
     }
 
+    fn wraps(&self) -> bool {
+        false
+    }
+
     fn fit(&self, wrapped: &WrappedDataKey) -> Fit {
         fit(wrapped)
     }

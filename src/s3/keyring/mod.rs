@@ -101,6 +101,11 @@ pub trait S3Keyring: fmt::Debug + Send + Sync {
     /// The keyring's kind and the name of its key, for messages and reports.
     fn describe(&self) -> String;
 
+    /// Whether it can wrap at all. By default it can.
+    fn wraps(&self) -> bool {
+        true
+    }
+
     /// The keyrings that it consists of, so that a report can say which of them it was. None by default.
     fn members(&self) -> Vec<&dyn S3Keyring> {
         Vec::new()
@@ -139,6 +144,10 @@ impl<K: S3Keyring + ?Sized> S3Keyring for Arc<K> {
         (**self).describe()
     }
 
+    fn wraps(&self) -> bool {
+        (**self).wraps()
+    }
+
     fn members(&self) -> Vec<&dyn S3Keyring> {
         (**self).members()
     }
@@ -162,6 +171,10 @@ impl<K: S3Keyring + ?Sized> S3Keyring for &K {
 
     fn describe(&self) -> String {
         (**self).describe()
+    }
+
+    fn wraps(&self) -> bool {
+        (**self).wraps()
     }
 
     fn members(&self) -> Vec<&dyn S3Keyring> {

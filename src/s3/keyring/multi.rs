@@ -92,6 +92,10 @@ impl S3Keyring for MultiKeyring {
         format!("S3 multi-keyring of {}", all.join(", "))
     }
 
+    fn wraps(&self) -> bool {
+        self.primary.wraps()
+    }
+
     fn members(&self) -> Vec<&dyn S3Keyring> {
         self.all().collect()
     }

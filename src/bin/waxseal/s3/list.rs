@@ -23,7 +23,7 @@ pub(super) fn run(args: &Ls) -> Result<(), Failure> {
         let input = ListObjectsV2Input::builder()
             .bucket(&of.bucket)
             .set_prefix(of.prefix())
-            .set_continuation_token(token);
+            .set_continuation_token(token.clone());
         let list = client.list_objects_v2(input);
         let list = if *estimate { list.estimate() } else { list };
         let page = waiter.wait(list).map_err(Failure::s3)?;
@@ -35,12 +35,12 @@ pub(super) fn run(args: &Ls) -> Result<(), Failure> {
         output::print(lines.as_bytes())?;
         let failed = page.objects().iter().filter(|object| could_not_be_asked(object)).count();
         unknown = unknown.saturating_add(u64::try_from(failed).unwrap_or(u64::MAX));
-        token = page.output().next_continuation_token().map(str::to_owned);
+        let next = page.output().next_continuation_token().map(str::to_owned);
         let is_cut_off = page.output().is_truncated() == Some(true);
-        match (&token, is_cut_off) {
-            (Some(_), _) => {}
+        match (&next, is_cut_off) {
+            (Some(_), _) if next != token => token = next,
             (None, false) => break,
-            (None, true) => {
+            _ => {
                 return Err(Failure::refused(
                     "there are more objects, but Amazon S3 does not tell how to go on",
                     "try again; if it is another service than that of AWS, report it there",

@@ -30,7 +30,7 @@ pub(super) async fn copy_in_parts(
     let input = access!(&old.input => input)
         .key(call.key)
         .set_expires(expires(create, old.head.expires_string())?)
-        .set_tagging(tags(client, call, &old.input).await?)
+        .set_tagging(tags(client, call, &old.input, old.head.tag_count).await?)
         .set_metadata(Some(pairs));
     let output = input.send_with(&client.sdk).await.map_err(|error| create.sdk_error(error))?;
     let Some(upload_id) = output.upload_id().filter(|id| !id.is_empty()) else {

@@ -2,7 +2,9 @@
 
 use super::settings::Settings;
 use crate::context::EncryptionContext;
-use crate::error::{Attempt, Error, KeyringError, ObjectError, PolicyError, UnwrapFailure};
+use crate::error::{
+    ApiMisuse, Attempt, Error, KeyringError, ObjectError, PolicyError, UnwrapFailure,
+};
 use crate::s3::keyring::{Fit, S3Keyring, WrappedDataKey, unwrap_data_key, wrap_data_key};
 use crate::s3::metadata::ContentMetadata;
 use crate::s3::open::content_key;
@@ -29,8 +31,17 @@ pub(super) enum OpenedBy {
 impl Keyrings<'_> {
     /// Refuses what must not be rewrapped, or not be read.
     ///
-    /// A wrong key that nobody notices would be wrapped for good, in place of the right one.
+    /// A wrong key that nobody notices would be wrapped for good, in place of the right one. And what one of several new
+    /// keyrings opens, or one that never wraps, would count as done.
     pub(super) fn check(&self, metadata: &ContentMetadata) -> Result<(), Error> {
+        if !self.new.wraps() {
+            let why = "it only unwraps: name the key to wrap with";
+            return Err(KeyringError::wrap(self.new.describe(), why).into());
+        }
+        if count(self.new) > 1 {
+            let why = "any of several would count as the new one: give the one that wraps alone";
+            return Err(ApiMisuse::Setting { what: "the new keyring", why }.into());
+        }
         let why = if !metadata.suite().authenticates() {
             "its content is encrypted with AES-CBC, which does not authenticate it"
         } else if !metadata.wrapping_algorithm().authenticates() {
@@ -136,6 +147,12 @@ impl Keyrings<'_> {
         content_key(metadata, &data_key)?;
         Ok(data_key)
     }
+}
+
+/// Of how many keyrings one consists.
+fn count(keyring: &dyn S3Keyring) -> usize {
+    let members = keyring.members();
+    if members.is_empty() { 1 } else { members.into_iter().map(count).sum() }
 }
 
 fn has_no_private_key(error: &Error) -> bool {

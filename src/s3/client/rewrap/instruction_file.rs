@@ -46,7 +46,8 @@ pub(super) async fn put(
     }
     input = with_checksum(input, text);
     if model.output.tag_count.is_some_and(|tags| tags > 0) {
-        input = input.set_tagging(tags(client, call.key(model_key), &old.input).await?);
+        let tags = tags(client, call.key(model_key), &old.input, model.output.tag_count);
+        input = input.set_tagging(tags.await?);
     }
     let input = match replaced {
         Some(file) => input.if_match(file.e_tag(call)?),
