@@ -19,6 +19,8 @@ use crate::context::{EncryptionContext, PUBLIC_KEY, is_reserved};
 use crate::crypto::VerifyingKey;
 use crate::decrypt::{AuthenticHeader, Decryptor};
 use crate::derive::{DerivedKeys, derive_keys};
+#[cfg(feature = "kms")]
+use crate::error::KmsFailure;
 use crate::error::{
     ApiMisuse, Attempt, Error, InvalidMessage, KeyringError, Malformed, PolicyError, Stage,
     UnwrapFailure,
@@ -191,8 +193,12 @@ fn is_mismatch(error: &Error) -> bool {
     match error.unshared() {
         Error::Unauthentic(Stage::Header) => true,
         Error::Keyring(KeyringError::NoDataKey { attempts, .. }) => {
-            let mismatch =
-                |attempt: &Attempt| matches!(attempt.failure, UnwrapFailure::Unauthentic);
+            let mismatch = |attempt: &Attempt| match &attempt.failure {
+                UnwrapFailure::Unauthentic => true,
+                #[cfg(feature = "kms")]
+                UnwrapFailure::Kms(error) => *error.failure() == KmsFailure::ContextMismatch,
+                _ => false,
+            };
             !attempts.is_empty() && attempts.iter().all(mismatch)
         }
         _ => false,

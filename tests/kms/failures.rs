@@ -11,6 +11,7 @@ use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use waxseal::kms::{KmsFailure, KmsKeyring};
 use waxseal::testing::{Fault, KeySpec, NewKey, Operation};
+use waxseal::{Error, PolicyError, RequiredContextManager};
 
 use super::{IRELAND, VIRGINIA, encrypt, failure, one_key, opens, wrap_error};
 
@@ -85,6 +86,22 @@ async fn a_context_mismatch_is_told() {
     changed[at + ciphertext.len() - 1] ^= 1;
     assert_eq!(failure(&keyring, &changed).await, KmsFailure::ContextMismatch);
     assert_eq!(kms.calls().last().unwrap().key.as_ref(), Some(&arn));
+}
+
+/// As with keys that are here: it is the context that is refused, and not that there is no key.
+#[tokio::test]
+async fn a_pair_that_is_not_stored_and_differs_is_a_matter_of_policy() {
+    let (kms, arn, keyring) = one_key();
+    let same = KmsKeyring::new(kms.client(IRELAND), &arn).unwrap();
+    let manager = RequiredContextManager::new(same, ["tenant"]).unwrap();
+    let encrypt = waxseal::encrypt(b"x", &manager);
+    let message = encrypt.context([("tenant", "42")]).await.unwrap();
+    assert!(waxseal::decrypt(&message, &keyring).require([("tenant", "42")]).await.is_ok());
+    let error = waxseal::decrypt(&message, &keyring).require([("tenant", "43")]).await.unwrap_err();
+    let Error::Policy(PolicyError::ContextNotAuthenticated { keys, .. }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(keys, ["tenant"]);
 }
 
 #[tokio::test]
