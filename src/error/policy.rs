@@ -7,9 +7,10 @@ use super::excerpt::{Excerpt, Names};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// An object has a longer body than may be held until all of it is authenticated.
+    /// An object has a longer body than may be held until all of it is authenticated, or a range that nothing authenticates is
+    /// longer than that.
     #[cfg(feature = "s3-format")]
-    #[error("the object is longer than `buffer_limit` = {limit} bytes")]
+    #[error("the object, or the range, is longer than `buffer_limit` = {limit} bytes")]
     BufferLimit {
         /// The limit in bytes of ciphertext, with its tag.
         limit: u64,

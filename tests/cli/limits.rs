@@ -278,3 +278,20 @@ fn a_slow_reader_gets_everything() {
     assert!(child.wait().unwrap().success());
     assert_eq!([&first[..], &rest].concat(), folder.read("plaintext"));
 }
+
+/// Else it would go on encrypting for a private key that is gone.
+#[test]
+fn a_public_key_that_cannot_be_replaced_keeps_its_private_one() {
+    let folder = folder();
+    folder.run(&["keygen", "--kind", "ec-p256", "--out", "small/k"]).ok();
+    let before = [folder.read("small/k"), folder.read("small/k.pub")];
+    // What something is mounted on cannot be removed.
+    let mount = "mount --bind small/k small/k.pub";
+    let args = ["keygen", "--kind", "ec-p256", "--out", "small/k", "--force"];
+    let Some(done) = mounted(&folder, mount, &args) else { return };
+    done.fails(1, "cannot replace `small/k.pub`");
+    assert_eq!([folder.read("small/k"), folder.read("small/k.pub")], before);
+    folder.run(&args).ok();
+    let after = [folder.read("small/k"), folder.read("small/k.pub")];
+    assert!(before[0] != after[0] && before[1] != after[1]);
+}

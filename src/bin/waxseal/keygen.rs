@@ -1,13 +1,14 @@
 //! `keygen`.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use waxseal::{AesKey, EcPrivateKey, EcdhCurve, Error, RsaPrivateKey, SecretText};
 
 use crate::args::{KeyKind, Keygen};
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 use crate::output::{Mode, Output, Target};
 
 pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
@@ -61,7 +62,11 @@ fn pair(
     let (private, public) = make()?;
     let public = write(public_file, public.as_bytes())?;
     let private = write(key_file, private.expose().as_bytes())?;
-    // Without its private half, a public key would encrypt what nobody can decrypt.
+    // Without its private half, a public key would encrypt what nobody can decrypt: so would the one that is replaced. A
+    // private key without the public one still has both.
+    if force {
+        remove(&public_path)?;
+    }
     private.commit()?;
     public.commit()
 }
@@ -70,6 +75,15 @@ fn write(target: Target, key: &[u8]) -> Result<Output, Failure> {
     let mut output = target.create()?;
     output.write_all(key).map_err(|error| output.failed(&error))?;
     Ok(output)
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::io(&format!("cannot replace {}", shown(path)), &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn with_pub(path: &Path) -> PathBuf {

@@ -47,10 +47,15 @@ impl Unfinished {
         all.retain(|entry| entry.path != temporary.path());
         let result =
             if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-        result.map(drop).map_err(|failed| {
-            empty(failed.file.as_file());
-            failed.error
-        })
+        match result {
+            Ok(_) => Ok(()),
+            // A file server may say so where it did it, but its answer was lost. Its other name goes.
+            Err(failed) if is_at(failed.file.as_file(), path) => Ok(()),
+            Err(failed) => {
+                empty(failed.file.as_file());
+                Err(failed.error)
+            }
+        }
     }
 }
 
@@ -173,6 +178,20 @@ fn empty(file: &File) {
     let _ = file.set_len(0);
 }
 
+/// Whether a file has this name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let (Ok(file), Ok(there)) = (file.metadata(), path.symlink_metadata()) else { return false };
+    (file.dev(), file.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    false
+}
+
 /// Nobody uses it after the end.
 fn gone() -> io::Error {
     io::ErrorKind::NotFound.into()
@@ -186,6 +205,19 @@ const INTERRUPTED: i32 = 130;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_its_name_already_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let mut unfinished = Unfinished::create_in(folder.path()).unwrap();
+        unfinished.write_all(b"whole").unwrap();
+        std::fs::hard_link(unfinished.0.as_ref().unwrap().path(), &out).unwrap();
+        unfinished.persist(&out, false).unwrap();
+        assert_eq!(std::fs::read(&out).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 
     #[cfg(unix)]
     #[test]

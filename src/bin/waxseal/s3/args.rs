@@ -99,7 +99,7 @@ pub(crate) struct Get {
     /// Only these bytes of the plaintext, counted from 0: A-B with both, A- to the end, -N at the end
     ///
     /// All of the object is downloaded and verified, of up to 64 MiB, unless --unauthenticated-range is
-    /// given.
+    /// given: then only the range must not be longer.
     #[arg(long, value_name = "A-B", allow_hyphen_values = true)]
     pub(crate) range: Option<String>,
     /// Download only the range, which nothing authenticates then

@@ -6,7 +6,7 @@ use std::path::Path;
 use aws_sdk_s3::operation::get_object::GetObjectInput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectInputBuilder;
 use waxseal::s3::Client;
-use waxseal::{EncryptionContext, Error};
+use waxseal::{EncryptionContext, Error, PolicyError};
 
 use super::address::Address;
 use super::args::{Get, Parts};
@@ -106,7 +106,16 @@ fn range_to(
         let bytes = output.body.collect().await;
         bytes.map_err(|error| Error::from_io(io::Error::other(error)))
     });
-    let bytes = bytes.map_err(Failure::s3)?.into_bytes();
+    let bytes = bytes.map_err(|error| {
+        let is_long = matches!(error.unshared(), Error::Policy(PolicyError::BufferLimit { .. }));
+        match Failure::s3(error) {
+            failure if is_long && args.unauthenticated_range => {
+                failure.hinting("get the whole object, or several shorter ranges")
+            }
+            failure => failure,
+        }
+    })?;
+    let bytes = bytes.into_bytes();
     let mut output = target.create()?;
     write(&mut output, &bytes)?;
     output.commit()

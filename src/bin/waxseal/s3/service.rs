@@ -1,9 +1,11 @@
 //! A client from flags and environment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use waxseal::s3::{
     Client, Fit, Policy, S3Keyring, UnwrapRequest, WrapRequest, Wrapped, WrappedDataKey,
 };
@@ -26,7 +28,8 @@ impl Service {
                 "give --region, or set AWS_REGION",
             ));
         }
-        let mut builder = Builder::from(&config);
+        let timeouts = TimeoutConfig::builder().read_timeout(SILENCE).build();
+        let mut builder = Builder::from(&config).timeout_config(timeouts);
         if let Some(url) = endpoint_url {
             builder = builder.endpoint_url(url);
         }
@@ -62,6 +65,10 @@ impl Reading {
     }
 }
 
+/// A server that does not answer should not keep a command forever; the SDK tries three times. A part of 5 GiB, and a copy of
+/// as much, have to be done by then, too.
+const SILENCE: Duration = Duration::from_secs(600);
+
 /// For commands that need no key.
 #[derive(Debug)]
 struct NoKeys;
@@ -86,5 +93,22 @@ impl S3Keyring for NoKeys {
 
     fn describe(&self) -> String {
         "no key".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_server_is_not_waited_for_without_end() {
+        let service = Service {
+            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
+            region: Some("eu-west-1".to_owned()),
+            profile: None,
+        };
+        let sdk = service.sdk(&Waiter::new().unwrap()).unwrap();
+        assert_eq!(sdk.config().timeout_config().unwrap().read_timeout(), Some(SILENCE));
+        assert!(sdk.config().timeout_config().unwrap().connect_timeout().is_some());
     }
 }
