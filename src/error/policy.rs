@@ -7,8 +7,8 @@ use super::excerpt::{Excerpt, Names};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// An object has a longer body than may be held until all of it is authenticated, or a range that nothing authenticates is
-    /// longer than that.
+    /// An object has a longer body than may be held until all of it is authenticated, or a range that nothing
+    /// authenticates is longer than that.
     #[cfg(feature = "s3-format")]
     #[error("the object, or the range, is longer than `buffer_limit` = {limit} bytes")]
     BufferLimit {

@@ -32,9 +32,11 @@ impl Client {
     /// a stream or a file is sent once.
     ///
     /// An instruction file, where one is asked for, is stored after the object. If that fails, the error says so, the
-    /// object is there, and nothing opens it: put it again. With `if_none_match`, it replaces nothing either: whether its place is
-    /// free is looked for first, as far as `s3:GetObject` allows. Where it is open whether S3 stored the object, because no answer
-    /// came, or because a condition does not hold in a second attempt, the object is looked for; that needs `s3:GetObject`.
+    /// object is there, and nothing opens it: put it again. With `if_none_match`, it replaces nothing either: whether
+    /// its place is free is looked at first, as far as `s3:GetObject` allows.
+    ///
+    /// Where it is open whether S3 stored the object, because no answer came, or because a condition does not hold in a
+    /// second attempt, the object is looked for; that needs `s3:GetObject`.
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] for inputs that cannot be, [`Error::Keyring`] if the data key cannot be wrapped,

@@ -40,9 +40,9 @@ impl Client {
     ///
     /// The client's keyring opens the data key, and `to` wraps it. Before anything is written, the commitment is
     /// checked, and what was wrapped is unwrapped again and compared. Afterwards what is stored is read back.
-    /// An object that `to` opens already stays as it is, so that it does no harm to do it again: `to` is a keyring that wraps,
-    /// and none of several. From one key of
-    /// AWS KMS to another that makes four calls of it for each object, the first of which fails.
+    /// An object that `to` opens already stays as it is, so that it does no harm to do it again; so `to` is one keyring that
+    /// wraps, and not several. From one key of AWS KMS to another that makes four calls of it for each object, the first
+    /// of which fails.
     ///
     /// Where the wrapped data key is in the object's metadata, S3 copies the object onto itself, and only if its
     /// ETag is still the same. Headers, tags, encryption by S3 and object locks are kept, as far as the
