@@ -27,6 +27,8 @@ NO_KEY = {
     "waxseal": 4,
 }
 REFUSED = {"python": "CollectionOfErrors", "node": "one or more KMS CMKs had an error", "waxseal": 4}
+# waxseal was told which pairs to require: it names them.
+OTHER_PAIRS = {**REFUSED, "waxseal": 6}
 # Whatever the machine says of AWS must not matter.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAINTEROP",
@@ -252,12 +254,13 @@ def required_context(report, ends, title, keys, key):
                 kind = f"{suite} {title}, {count} of 3 context pairs only authenticated"
                 if reader.name != "node":
                     pair(report, writer, reader, kind, suite, 200, keyrings, context, required=required, **more)
-                    against = {"another value": (wrong, required), "no value": ({}, ())}
+                    against = {"another value": (wrong, required, OTHER_PAIRS), "no value": ({}, (), REFUSED)}
                 else:
-                    against = {"no value": ({}, ())}
-                for why, (given, names) in against.items():
+                    against = {"no value": ({}, (), REFUSED)}
+                for why, (given, names, expected) in against.items():
                     contexts = [context, given]
-                    refused(report, writer, reader, f"{kind}, {why}", suite, keyrings, contexts, REFUSED, names, **more)
+                    case = f"{kind}, {why}"
+                    refused(report, writer, reader, case, suite, keyrings, contexts, expected, names, **more)
 
 
 def disabled(report, parties, server, keys):
