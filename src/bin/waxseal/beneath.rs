@@ -8,14 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, shown};
 
-/// A folder to begin at, which may be named by a link itself.
-#[derive(Debug)]
-pub(crate) struct Root {
-    path: PathBuf,
-    handle: system::Handle,
-}
-
-/// A folder at or below the root.
+/// A folder that is open, with its path for messages.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -37,26 +30,25 @@ pub(crate) enum Kind {
     Other,
 }
 
-impl Root {
+impl Folder {
+    /// The one to begin at, which may be named by a link itself.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let handle = system::open(path).map_err(|error| cannot_read(path, &error))?;
         Ok(Self { path: path.to_owned(), handle })
     }
 
-    /// A folder by its path from here, which is empty for the root itself.
-    pub(crate) fn folder(&self, relative: &Path) -> Result<Folder, Failure> {
-        let is_root = relative.as_os_str().is_empty();
+    /// A folder by its path from here, which is empty for this one itself.
+    pub(crate) fn below(&self, relative: &Path) -> Result<Self, Failure> {
+        let is_itself = relative.as_os_str().is_empty();
         // Joined with nothing, it would end in a separator.
-        let path = if is_root { self.path.clone() } else { self.path.join(relative) };
+        let path = if is_itself { self.path.clone() } else { self.path.join(relative) };
         match system::open_folder(&self.handle, relative) {
-            Ok(handle) => Ok(Folder { path, handle }),
+            Ok(handle) => Ok(Self { path, handle }),
             Err(error) if system::is_no_folder(&error) => Err(changed(&path, "no folder")),
             Err(error) => Err(cannot_read(&path, &error)),
         }
     }
-}
 
-impl Folder {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

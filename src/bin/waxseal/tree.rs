@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::args::Files;
-use crate::beneath::{Entry, Folder, Kind, Root, cannot_read};
+use crate::beneath::{Entry, Folder, Kind, cannot_read};
 use crate::failure::{Failure, printable, shown};
 use crate::input::{self, Input};
 use crate::output::{Mode, Target};
@@ -111,7 +111,7 @@ struct Found {
 /// Finds all files of a tree in order, and makes the folders of another one as it comes to them. It ends
 /// at the first failure.
 struct Walk {
-    root: Root,
+    root: Folder,
     /// Where the root is, without links.
     place: PathBuf,
     /// Where all of it goes.
@@ -139,9 +139,9 @@ impl Walk {
             ));
         }
         check_outside(&place, to)?;
-        let root = Root::open(from)?;
+        let root = Folder::open(from)?;
         Ok(Self {
-            folder: root.folder(Path::new(""))?,
+            folder: root.below(Path::new(""))?,
             below: PathBuf::new(),
             root,
             place,
@@ -180,7 +180,7 @@ impl Walk {
             ));
         }
         check_outside(&self.place, &target)?;
-        self.folder = self.root.folder(&below)?;
+        self.folder = self.root.below(&below)?;
         self.entries = self.folder.list()?.into_iter();
         (self.below, self.target) = (below, target);
         Ok(())
