@@ -396,17 +396,19 @@ mod tests {
         assert_eq!(useful(4, LEN_FOR_THREAD - 1), 1);
         assert_eq!(useful(1, 100 * LEN_FOR_THREAD), 1);
 
-        let jobs = (0..1000).collect::<Vec<usize>>().into_iter();
-        let mut seen = std::collections::BTreeSet::new();
-        let work = |_, _| {
-            thread::sleep(std::time::Duration::from_micros(100));
-            format!("{:?}", thread::current().id())
-        };
-        let done = in_order(threads(3), jobs, work, |id| {
-            seen.insert(id);
-            Ok::<_, ()>(())
-        });
-        assert_eq!((done, seen.len()), (Ok(()), 3));
+        for count in [2, 3] {
+            let jobs = (0..1000).collect::<Vec<usize>>().into_iter();
+            let mut seen = std::collections::BTreeSet::new();
+            let work = |_, _| {
+                thread::sleep(std::time::Duration::from_micros(100));
+                format!("{:?}", thread::current().id())
+            };
+            let done = in_order(threads(count), jobs, work, |id| {
+                seen.insert(id);
+                Ok::<_, ()>(())
+            });
+            assert_eq!((done, seen.len()), (Ok(()), count));
+        }
     }
 
     #[test]

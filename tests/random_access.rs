@@ -507,6 +507,41 @@ fn parts_of_a_frame_are_read_once() {
 }
 
 #[test]
+fn as_many_frames_are_kept_as_there_is_room_for() {
+    let plaintext = bytes(1000);
+    let message = seal(UNSIGNED, 100, &plaintext, End::Full);
+    for (cache_len, reads) in [(usize::MAX, 2), (1 << 20, 2), (100, 10)] {
+        let source = Source {
+            message: message.clone(),
+            reads: AtomicUsize::new(0),
+            fault: |_, _: &mut _| None,
+        };
+        let opened = open(&source, UNSIGNED).unwrap().cache_len(cache_len);
+        let before = source.reads.load(Ordering::SeqCst);
+        for start in [210, 310].into_iter().cycle().take(10) {
+            let range = start..start + 5;
+            assert_eq!(opened.read_range(range.clone()).unwrap(), part(&plaintext, range));
+        }
+        assert_eq!(source.reads.load(Ordering::SeqCst) - before, reads, "{cache_len}");
+    }
+}
+
+#[test]
+fn what_is_printed_tells_which_bytes_it_is_about() {
+    let message = seal(UNSIGNED, 100, &bytes(950), End::Full);
+    let (locked, _) = Locked::read(&message, Policy::default()).unwrap();
+    let last = locked.unlock(&keyring()).now().unwrap().into_ranges(message.len() as u64).unwrap();
+    let start = last.ciphertext().start;
+    let printed = format!("{last:?}");
+    assert!(printed.starts_with("FinalFrame {"), "{printed}");
+    assert!(printed.contains(&format!("ciphertext: {start}..{}", message.len())), "{printed}");
+    let opener = last.open(&message[usize::try_from(start).unwrap()..]).unwrap();
+    let printed = format!("{opener:?}");
+    assert!(printed.starts_with("RangeOpener {"), "{printed}");
+    assert!(printed.contains("plaintext_len: 950"), "{printed}");
+}
+
+#[test]
 fn many_threads_share_one() {
     let plaintext = bytes(20_000);
     let message = seal(UNSIGNED, 64, &plaintext, End::Full);

@@ -155,6 +155,7 @@ fn rsa_keys() {
     let secrets = secrets_of(pem.expose());
     secrets.assert_hidden_by(&key);
     secrets.assert_hidden_by(&pem);
+    assert_eq!(format!("{pem:?}"), "SecretText(..)");
     // Cut and broken texts, and texts of something else.
     let text = pem.expose();
     let middle = text.len() / 2;
