@@ -530,7 +530,8 @@ fn as_many_frames_are_kept_as_there_is_room_for() {
 fn what_is_printed_tells_which_bytes_it_is_about() {
     let message = seal(UNSIGNED, 100, &bytes(950), End::Full);
     let (locked, _) = Locked::read(&message, Policy::default()).unwrap();
-    let last = locked.unlock(&keyring()).now().unwrap().into_ranges(message.len() as u64).unwrap();
+    let message_len = u64::try_from(message.len()).unwrap();
+    let last = locked.unlock(&keyring()).now().unwrap().into_ranges(message_len).unwrap();
     let start = last.ciphertext().start;
     let printed = format!("{last:?}");
     assert!(printed.starts_with("FinalFrame {"), "{printed}");
