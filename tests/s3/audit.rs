@@ -169,6 +169,18 @@ async fn pages_that_lead_to_themselves_have_an_end() {
     assert_eq!(world.faults().count(Operation::ListObjectsV2), 2);
 }
 
+/// Some stores have an empty token on the last page.
+#[tokio::test]
+async fn an_empty_token_leads_nowhere() {
+    let (world, keyring) = (World::new(), aes());
+    let s3 = client(&world, &keyring);
+    let page = "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount>\
+                <NextContinuationToken></NextContinuationToken></ListBucketResult>";
+    world.faults().next(Operation::ListObjectsV2, 9, Fault::Answer(page));
+    assert!(s3.audit(BUCKET, "").start().next().await.is_none());
+    assert_eq!(world.faults().count(Operation::ListObjectsV2), 1);
+}
+
 /// That no service was asked does not mean that one owes an answer.
 #[tokio::test]
 async fn what_no_client_writes_is_opened_by_nothing() {

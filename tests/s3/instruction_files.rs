@@ -229,6 +229,22 @@ async fn what_replaces_nothing_replaces_no_instruction_file() {
     // Without the condition it is replaced, as the object is.
     s3.put_object(put("k").body(bytes(20).into())).await.unwrap();
     assert_eq!(open(&s3, "k").await, bytes(20));
+    // Where the object is there, too, nothing is sent either: not every store would refuse it, but perhaps the file.
+    world.faults().clear();
+    for way in ["put", "upload", "parts"] {
+        let input = put("k").if_none_match("*");
+        let refused = match way {
+            "put" => s3.put_object(input.body(bytes(20).into())).await.map(drop),
+            "upload" => s3.upload(input, &bytes(20)[..]).await.map(drop),
+            _ => s3.upload(input, &body[..]).part_len(5 << 20).await.map(drop),
+        };
+        let Err(Error::S3(error)) = refused else { panic!("{way}: {refused:?}") };
+        assert_eq!(error.failure(), &S3Failure::PreconditionFailed, "{way}");
+        assert_eq!((error.operation(), error.on()), ("HeadObject", "bucket/k"), "{way}");
+    }
+    for operation in [Operation::PutObject, Operation::UploadPart] {
+        assert_eq!(world.faults().count(operation), 0);
+    }
 
     s3.put_object(put("from").body(bytes(20).into())).await.unwrap();
     world.put("to.instruction", b"theirs").await;

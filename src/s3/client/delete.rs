@@ -93,7 +93,7 @@ impl Client {
             (None, _) => Ok(output),
             // Neither failure hides the other.
             (Some(error), Some(errors)) if !errors.is_empty() => {
-                errors.push(as_entry(&error));
+                errors.push(as_entry(call.bucket, &error));
                 Ok(output)
             }
             (Some(error), _) => Err(error),
@@ -188,12 +188,12 @@ fn untold() -> S3Failure {
 }
 
 /// A failure that came after those of the objects.
-fn as_entry(error: &Error) -> types::Error {
+fn as_entry(bucket: &str, error: &Error) -> types::Error {
     let on = match error {
-        Error::S3(error) => error.on().split_once('/').map(|(_, key)| key.to_owned()),
+        Error::S3(error) => error.on().strip_prefix(bucket).and_then(|on| on.strip_prefix('/')),
         _ => None,
     };
-    types::Error::builder().set_key(on).message(error.to_string()).build()
+    types::Error::builder().set_key(on.map(str::to_owned)).message(error.to_string()).build()
 }
 
 fn unusable(_: aws_sdk_s3::error::BuildError) -> Error {

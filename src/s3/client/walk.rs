@@ -58,7 +58,8 @@ impl Walk {
             input.send_with(&self.client.sdk).await.map_err(|error| call.sdk_error(error))?;
         check_whole(call, &output)?;
         let wrong = |what: &str| Err(call.failed(S3Failure::WrongAnswer(what.to_owned())));
-        let next = output.next_continuation_token;
+        // Some stores have it on the last page, too, with nothing in it.
+        let next = output.next_continuation_token.filter(|token| !token.is_empty());
         self.is_last = output.is_truncated == Some(false) && next.is_none();
         if !self.is_last && next.is_none() {
             return wrong("there is more, but it does not say where it goes on");

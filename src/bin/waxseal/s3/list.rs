@@ -35,7 +35,8 @@ pub(super) fn run(args: &Ls) -> Result<(), Failure> {
         output::print(lines.as_bytes())?;
         let failed = page.objects().iter().filter(|object| could_not_be_asked(object)).count();
         unknown = unknown.saturating_add(u64::try_from(failed).unwrap_or(u64::MAX));
-        let next = page.output().next_continuation_token().map(str::to_owned);
+        let next = page.output().next_continuation_token().filter(|token| !token.is_empty());
+        let next = next.map(str::to_owned);
         let is_cut_off = page.output().is_truncated() == Some(true);
         match (&next, is_cut_off) {
             (Some(_), _) if next != token => token = next,
