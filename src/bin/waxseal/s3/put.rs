@@ -50,7 +50,7 @@ pub(super) fn run(args: &Put) -> Result<(), Failure> {
     let mut input = Input::open(Some(file))?;
     let keys = key::load(keys, Use::Encrypt, &waiter)?;
     let policy = Policy::default().commitment(commitment.commitment_policy);
-    let client = service.client(&waiter, keys.keyring, policy)?;
+    let client = service.client_to_upload(&waiter, keys.keyring, policy, parts)?;
 
     let file_place = format!("{}/{}{INSTRUCTION_FILE_SUFFIX}", to.bucket, to.key);
     let request = PutObjectInput::builder()

@@ -1,5 +1,6 @@
 //! A client from flags and environment.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use waxseal::s3::{
 };
 use waxseal::{BoxFuture, DataKey, Error, KeyringError, UnwrapFailure};
 
-use super::args::{Reading, Service};
+use super::args::{Parts, Reading, Service};
 use crate::failure::Failure;
 use crate::service;
 use crate::wait::Waiter;
 
 impl Service {
     /// A client of the SDK, from the environment, with what the flags say instead.
-    fn sdk(&self, waiter: &Waiter) -> Result<aws_sdk_s3::Client, Failure> {
+    fn sdk(&self, waiter: &Waiter, silence: Duration) -> Result<aws_sdk_s3::Client, Failure> {
         let Self { endpoint_url, region, profile } = self;
         let config = aws_config::defaults(BehaviorVersion::latest());
         let config = service::load(config, region.clone(), profile.as_deref(), waiter);
@@ -28,7 +29,7 @@ impl Service {
                 "give --region, or set AWS_REGION",
             ));
         }
-        let timeouts = TimeoutConfig::builder().read_timeout(SILENCE).build();
+        let timeouts = TimeoutConfig::builder().read_timeout(silence).build();
         let mut builder = Builder::from(&config).timeout_config(timeouts);
         if let Some(url) = endpoint_url {
             builder = builder.endpoint_url(url);
@@ -47,12 +48,23 @@ impl Service {
         keyring: Arc<dyn S3Keyring>,
         policy: Policy,
     ) -> Result<Client, Failure> {
-        Ok(Client::new(self.sdk(waiter)?, keyring).policy(policy))
+        Ok(Client::new(self.sdk(waiter, SILENCE)?, keyring).policy(policy))
+    }
+
+    /// A client with these keys, that uploads such parts.
+    pub(super) fn client_to_upload(
+        &self,
+        waiter: &Waiter,
+        keyring: Arc<dyn S3Keyring>,
+        policy: Policy,
+        parts: &Parts,
+    ) -> Result<Client, Failure> {
+        Ok(Client::new(self.sdk(waiter, silence_of(parts))?, keyring).policy(policy))
     }
 
     /// A client that encrypts and decrypts nothing.
     pub(super) fn without_keys(&self, waiter: &Waiter) -> Result<Client, Failure> {
-        Ok(Client::new(self.sdk(waiter)?, NoKeys))
+        Ok(Client::new(self.sdk(waiter, SILENCE)?, NoKeys))
     }
 }
 
@@ -65,9 +77,22 @@ impl Reading {
     }
 }
 
-/// A server that does not answer should not keep a command forever; the SDK tries three times. A part of 5 GiB, and a copy of
-/// as much, have to be done by then, too.
+/// How long an answer may take. It begins with the request, so that the parts that share a line have to be sent by then, too.
+fn silence_of(parts: &Parts) -> Duration {
+    let Parts { part_size, parallelism } = parts;
+    let part_size = part_size.map_or(DEFAULT_PART_SIZE, NonZeroUsize::get);
+    let parallelism = parallelism.map_or(DEFAULT_PARALLELISM, NonZeroUsize::get);
+    let bytes = u64::try_from(part_size.saturating_mul(parallelism)).unwrap_or(u64::MAX);
+    SILENCE.saturating_add(Duration::from_secs(bytes / SLOWEST))
+}
+
+/// A server that does not answer should not keep a command forever; the SDK tries three times. A copy of 5 GiB has to be done
+/// by then, too.
 const SILENCE: Duration = Duration::from_secs(600);
+/// What a line carries at least, in bytes a second.
+const SLOWEST: u64 = 64 << 10;
+const DEFAULT_PART_SIZE: usize = 8 << 20;
+const DEFAULT_PARALLELISM: usize = 4;
 
 /// For commands that need no key.
 #[derive(Debug)]
@@ -107,8 +132,19 @@ mod tests {
             region: Some("eu-west-1".to_owned()),
             profile: None,
         };
-        let sdk = service.sdk(&Waiter::new().unwrap()).unwrap();
+        let sdk = service.sdk(&Waiter::new().unwrap(), SILENCE).unwrap();
         assert_eq!(sdk.config().timeout_config().unwrap().read_timeout(), Some(SILENCE));
         assert!(sdk.config().timeout_config().unwrap().connect_timeout().is_some());
+    }
+
+    #[test]
+    fn long_parts_have_long_to_be_sent() {
+        let some = NonZeroUsize::new;
+        for (part_size, parallelism, more) in
+            [(None, None, 512), (some(1 << 30), some(2), 32_768), (some(6 << 20), some(1), 96)]
+        {
+            let parts = Parts { part_size, parallelism };
+            assert_eq!(silence_of(&parts), SILENCE + Duration::from_secs(more));
+        }
     }
 }
