@@ -291,7 +291,14 @@ fn a_public_key_that_cannot_be_replaced_keeps_its_private_one() {
     let Some(done) = mounted(&folder, mount, &args) else { return };
     done.fails(1, "cannot replace `small/k.pub`");
     assert_eq!([folder.read("small/k"), folder.read("small/k.pub")], before);
+    // Nor is the public one gone if the private one cannot be replaced.
+    let mount = "mount --bind small/k.pub small/k";
+    let Some(done) = mounted(&folder, mount, &args) else { return };
+    done.fails(1, "small/k");
+    assert_eq!([folder.read("small/k"), folder.read("small/k.pub")], before);
+    assert_eq!(fs::read_dir(folder.path("small")).unwrap().count(), 2);
     folder.run(&args).ok();
     let after = [folder.read("small/k"), folder.read("small/k.pub")];
     assert!(before[0] != after[0] && before[1] != after[1]);
+    assert_eq!(fs::read_dir(folder.path("small")).unwrap().count(), 2);
 }

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Folder,
     Link,
     Other,
+    /// It was there when the names were read.
+    Gone,
 }
 
 impl Folder {
@@ -59,12 +61,13 @@ impl Folder {
         let mut names = names.map_err(|error| cannot_read(&self.path, &error))?;
         names.sort();
         let entry = |name: OsString| match system::kind(&self.handle, &name) {
-            Ok(kind) => Some(Ok(Entry { name, kind })),
-            // It might as well have gone before.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(Err(cannot_read(&self.path.join(name), &error))),
+            Ok(kind) => Ok(Entry { name, kind }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Entry { name, kind: Kind::Gone })
+            }
+            Err(error) => Err(cannot_read(&self.path.join(name), &error)),
         };
-        names.into_iter().filter_map(entry).collect()
+        names.into_iter().map(entry).collect()
     }
 
     /// A regular file in it.
@@ -109,7 +112,8 @@ mod system {
     pub(super) type Handle = OwnedFd;
 
     pub(super) fn open(path: &Path) -> io::Result<Handle> {
-        File::open(path).map(Handle::from)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?)
     }
 
     pub(super) fn open_folder(root: &Handle, relative: &Path) -> io::Result<Handle> {

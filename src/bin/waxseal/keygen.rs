@@ -5,11 +5,13 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
 use waxseal::{AesKey, EcPrivateKey, EcdhCurve, Error, RsaPrivateKey, SecretText};
 
 use crate::args::{KeyKind, Keygen};
 use crate::failure::{Failure, shown};
-use crate::output::{Mode, Output, Target};
+use crate::output::{Mode, Output, Target, folder};
+use crate::unfinished;
 
 pub(crate) fn run(args: &Keygen) -> Result<(), Failure> {
     let Keygen { kind, out, force } = args;
@@ -64,10 +66,13 @@ fn pair(
     let private = write(key_file, private.expose().as_bytes())?;
     // Without its private half, a public key would encrypt what nobody can decrypt: so would the one that is replaced. A
     // private key without the public one still has both.
-    if force {
-        remove(&public_path)?;
-    }
-    private.commit()?;
+    let replaced = if force { set_aside(&public_path)? } else { None };
+    private.commit().inspect_err(|_| {
+        if let Some(replaced) = &replaced {
+            // What failed first is what counts.
+            let _ = fs::rename(replaced, &public_path);
+        }
+    })?;
     public.commit()
 }
 
@@ -77,12 +82,16 @@ fn write(target: Target, key: &[u8]) -> Result<Output, Failure> {
     Ok(output)
 }
 
-fn remove(path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Failure::io(&format!("cannot replace {}", shown(path)), &error))
-        }
-        _ => Ok(()),
+/// Gives a file, if there is one, a name that nobody knows, until it is not needed any more.
+fn set_aside(path: &Path) -> Result<Option<TempPath>, Failure> {
+    let moved = unfinished::unused_path_in(folder(path)).and_then(|aside| {
+        fs::rename(path, &aside)?;
+        Ok(aside)
+    });
+    match moved {
+        Ok(aside) => Ok(Some(aside)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(&format!("cannot replace {}", shown(path)), &error)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::unfinished::Unfinished;
 #[derive(Debug)]
 pub(crate) enum Target {
     Stdout,
-    File { path: PathBuf, force: bool, mode: Mode },
+    File { path: PathBuf, force: bool, mode: Mode, replaced: Option<Box<Replaced>> },
 }
 
 /// Who may read a file once it is there; until then only its owner may.
@@ -44,7 +44,8 @@ impl Target {
                 "make the folder first, or name a file",
             ));
         }
-        Ok(Self::File { path: path.to_owned(), force, mode })
+        let replaced = if force { Replaced::find(path) } else { None };
+        Ok(Self::File { path: path.to_owned(), force, mode, replaced })
     }
 
     /// Refuses to replace a file without `force`, and names that no file can have. Whether this still holds is seen at
@@ -118,10 +119,9 @@ impl Target {
             Self::Stdout => {
                 Ok(Output::Stdout(clone_stdout().map_err(|error| stdout_failed(&error))?))
             }
-            Self::File { path, force, mode } => {
+            Self::File { path, force, mode, replaced } => {
                 let temporary = Unfinished::create_in(folder(&path))
                     .map_err(|error| cannot_write(&path, &error))?;
-                let replaced = if force { Replaced::find(&path) } else { None };
                 Ok(Output::File { temporary, path, force, mode, replaced })
             }
         }
@@ -315,7 +315,7 @@ fn set_mode(_: &File, _: &Path, _: Mode, _: Option<&Replaced>) -> io::Result<()>
     Ok(())
 }
 
-fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
@@ -443,14 +443,24 @@ mod tests {
     fn a_file_that_came_in_between_does_not_tell_who_may_read() {
         use std::os::unix::fs::PermissionsExt as _;
 
-        for force in [false, true] {
+        // Before anything is written, the header is read, and AWS KMS asked, which may take long.
+        for (force, is_early) in [(false, false), (true, false), (true, true)] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("out");
-            let output = Target::file(&path, force, Mode::Usual).unwrap().create().unwrap();
+            let theirs = || {
+                fs::write(&path, b"theirs").unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
+            };
+            let target = Target::file(&path, force, Mode::Usual).unwrap();
+            if is_early {
+                theirs();
+            }
+            let output = target.create().unwrap();
             let Output::File { temporary, .. } = &output else { panic!("it is a file") };
             let written = temporary.file().unwrap().try_clone().unwrap();
-            fs::write(&path, b"theirs").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
+            if !is_early {
+                theirs();
+            }
             assert_eq!(output.commit().is_ok(), force);
             let usual = Unfinished::usual_permissions_in(folder.path()).unwrap();
             let mode = |permissions: fs::Permissions| permissions.mode() & 0o777;

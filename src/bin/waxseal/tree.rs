@@ -201,6 +201,8 @@ impl Walk {
             }
             Kind::Link => skipped(&path, "a symbolic link"),
             Kind::Other => skipped(&path, "no regular file"),
+            // It may be there under another name, which was not seen.
+            Kind::Gone => skipped(&path, "not there any more"),
         }
         Ok(None)
     }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// A file under a hidden name. Dropped before [`persist`](Self::persist), it is emptied and removed:
 /// where it cannot be removed, because its folder was renamed, nothing is in it.
@@ -84,6 +84,11 @@ impl Drop for Unfinished {
 pub(crate) fn is_name(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
+}
+
+/// A name for what is there already, which goes away with what is returned.
+pub(crate) fn unused_path_in(folder: &Path) -> io::Result<TempPath> {
+    builder().tempfile_in(folder).map(NamedTempFile::into_temp_path)
 }
 
 fn builder() -> tempfile::Builder<'static, 'static> {
